@@ -1,0 +1,54 @@
+"""Every bound of the runtime: a name, a unit, a default. How they relate is asserted below."""
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    mailbox_commands_max: int = 1_024
+    """Commands waiting in or uncommitted on one entity; past it 429."""
+    host_commands_max: int = 20_000
+    """Commands in one host, all entities; past it 503."""
+    commit_rows_max: int = 1_000
+    """Journal rows in one transaction."""
+    payload_bytes_max: int = 256 * 1024
+    """One journal row's events, encoded."""
+    exchange_bytes_max: int = 80 * 1024
+    """One call between gateway and host: below it Ray passes bytes inline."""
+    exchange_calls_max: int = 2
+    """Calls in flight per (gateway, host)."""
+    exchange_wait_ms: int = 1_000
+    """How long a host holds a call that has nothing to answer yet."""
+    exchange_timeout_ms: int = 4_000
+    """How long a gateway waits for a call before it takes the host for gone."""
+    command_deadline_ms: int = 15_000
+    """Default time a caller gives a command."""
+    recent_commands_max: int = 1_024
+    """Command ids an entity remembers in memory; older ones are looked up in the journal."""
+    snapshot_every_versions: int = 256
+    """Commits of one entity between two snapshots."""
+    snapshot_batch_max: int = 500
+    """Snapshots written in one statement."""
+    load_batch_max: int = 256
+    """Entities activated by one query."""
+    idle_seconds_max: int = 600
+    """An entity untouched for so long leaves memory."""
+    live_bytes_max: int = 1_500_000_000
+    """Estimated bytes of live entities in one host; past it the least recently used leave memory."""
+    timer_horizon_ms: int = 5_000
+    """Reminders due within this are held in memory; the rest wait in Postgres."""
+    timer_scan_ms: int = 500
+    """How often due reminders are looked up."""
+    timer_batch_max: int = 1_000
+    """Reminders taken up at once."""
+    watch_lease_seconds: int = 30
+    """A gateway's interest in an entity ends unless renewed."""
+    retry_backoff_ms: int = 25
+    """First pause of a client before it sends a command again; doubles to `retry_backoff_ms_max`."""
+    retry_backoff_ms_max: int = 500
+
+
+DEFAULTS = Limits()
+
+assert DEFAULTS.recent_commands_max >= DEFAULTS.mailbox_commands_max  # noqa: S101 - an id in flight is always remembered
+assert DEFAULTS.exchange_wait_ms * 2 <= DEFAULTS.exchange_timeout_ms  # noqa: S101 - a quiet host is not a dead one
+assert DEFAULTS.timer_scan_ms * 2 <= DEFAULTS.timer_horizon_ms  # noqa: S101 - nothing comes due between two scans unseen
