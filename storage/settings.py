@@ -1,0 +1,148 @@
+"""All settings of an installation. Environment variables are `ATRIUM_` + the upper-case name.
+
+`DATABASE_URL`, `REDIS_URL` and `RAY_ADDRESS` are read under their usual names too.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _usual(name: str) -> AliasChoices:
+    return AliasChoices(f"ATRIUM_{name}", name)
+
+
+class Settings(BaseSettings):
+    """Immutable; make one with other values by `settings.model_copy(update={...})`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ATRIUM_", frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True
+    )
+
+    data_dir: Path = Field(
+        default=Path(".atrium"),
+        description="Folder of the embedded Postgres and Redis, development keys and logs.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=_usual("DATABASE_URL"),
+        description="postgresql://user:password@host:port/database of Postgres 15 or newer; "
+        "unset: the embedded one in the data folder.",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=_usual("REDIS_URL"),
+        description="redis://:password@host:port/0 or rediss://…; "
+        "unset: the embedded one in the data folder.",
+    )
+    ray_address: str | None = Field(
+        default=None,
+        validation_alias=_usual("RAY_ADDRESS"),
+        description="A running Ray cluster to join; unset: start one.",
+    )
+
+    host: str = Field(
+        default="127.0.0.1", description="Address on which HTTP and WebSocket clients are served."
+    )
+    port: int = Field(default=8000, ge=1, le=65535, description="TCP port for HTTP and WebSocket clients.")
+    entity_hosts: int = Field(
+        default=2, ge=1, le=64, description="Entity host actors (count); shards spread over them."
+    )
+    gateway_replicas: int = Field(
+        default=1, ge=1, le=256, description="Serve replicas of the gateway (count)."
+    )
+
+    jwt_issuer: str = Field(
+        default="atrium", min_length=1, description="The `iss` that access tokens must carry."
+    )
+    jwt_audience: str = Field(
+        default="atrium", min_length=1, description="The `aud` that access tokens must carry."
+    )
+    jwt_leeway_s: int = Field(
+        default=10, ge=0, le=300, description="Clock difference tolerated in tokens (seconds)."
+    )
+    access_token_ttl_s: int = Field(
+        default=3600, ge=60, description="Lifetime of issued access tokens (seconds)."
+    )
+    share_link_ttl_s: int = Field(
+        default=86_400, ge=60, description="Lifetime of a signed order tracking link (seconds)."
+    )
+
+    cart_ttl_s: int = Field(
+        default=86_400, ge=1, description="An open cart untouched for so long is abandoned (seconds)."
+    )
+    price_ttl_s: int = Field(
+        default=3_600, ge=1, description="Prices on a cart line are frozen for so long (seconds)."
+    )
+    checkout_ttl_s: int = Field(
+        default=600, ge=1, description="A checkout not finished after so long reopens its cart (seconds)."
+    )
+    accept_deadline_s: int = Field(
+        default=600,
+        ge=1,
+        description="A merchant without a deadline of its own must accept within this (seconds).",
+    )
+    trail_sample_s: int = Field(
+        default=30, ge=1, description="The courier trail keeps at most one position per this time (seconds)."
+    )
+
+    commit_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="A journal transaction longer than this is given up as unknown (seconds).",
+    )
+    read_timeout_s: float = Field(
+        default=5.0, gt=0, description="A journal read longer than this fails (seconds)."
+    )
+    database_pool_max: int = Field(
+        default=5,
+        ge=1,
+        description="Connections per process for tables and lists (count), beside the journal's own.",
+    )
+    database_timeout_s: float = Field(
+        default=10.0, gt=0, description="A table statement longer than this fails (seconds)."
+    )
+
+    stream_length_max: int = Field(
+        default=100_000, ge=1, description="Entries kept per Redis topic, approximately (count)."
+    )
+    reaction_attempts_max: int = Field(
+        default=8,
+        ge=1,
+        description="Tries of a reaction before its row is parked among the dead letters (count).",
+    )
+    reaction_backoff_ms: int = Field(
+        default=250,
+        ge=1,
+        description="Pause before the first retry of a reaction, doubled each time (milliseconds).",
+    )
+
+    log_level: LogLevel = Field(default="info", description="Least severe level that is logged.")
+    log_json: bool = Field(default=False, description="Log lines as JSON (true) or for people (false).")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(
+            ("redis://", "rediss://", "unix://")
+        ):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read from the environment once. Prefer passing `Settings` along."""
+    return Settings()
