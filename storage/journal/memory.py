@@ -26,9 +26,8 @@ from storage.journal.interface import (
     Snapshot,
     TimerDone,
 )
-from storage.journal.spread import spread
+from storage.journal.shards import SHARDS, spread
 
-SHARDS = 256
 TERMINATE_AFTER_S = 2.0
 """How long a new epoch waits for a transaction of the old one before it ends it (rolled back)."""
 

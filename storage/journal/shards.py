@@ -1,6 +1,10 @@
-"""How shards without an owner are shared out."""
+"""How many shards there are, and how those without an owner are shared out."""
 
 from collections.abc import Sequence
+from typing import Final
+
+SHARDS: Final = 256
+"""For ever: a change would move every entity."""
 
 
 def spread(free: Sequence[int], owners: Sequence[str], hosts: Sequence[str]) -> dict[str, list[int]]:

@@ -1,0 +1,25 @@
+"""The tables. One file a subject; `Base.metadata` knows all of them once this package is imported."""
+
+from storage.models.base import Base
+from storage.models.catalog import Organization, Product
+from storage.models.index import INDEX_TABLES, CartIndex, OrderIndex
+from storage.models.reactions import DeadLetter, ReactionCursor, ReactionRetry
+from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow, ShardRow, SnapshotRow
+
+__all__ = [
+    "INDEX_TABLES",
+    "Base",
+    "CartIndex",
+    "DeadLetter",
+    "HostRow",
+    "JournalRow",
+    "OrderIndex",
+    "Organization",
+    "Product",
+    "ReactionCursor",
+    "ReactionRetry",
+    "ReminderRow",
+    "ShardMapRow",
+    "ShardRow",
+    "SnapshotRow",
+]

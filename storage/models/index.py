@@ -1,0 +1,62 @@
+"""Index rows: how live entities are listed. Written only by the journal, in the entity's own commit.
+
+Nothing that changes with every command is indexed in `carts`, so that its updates stay in their page.
+"""
+
+from sqlalchemy import Index, Table, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storage.models.base import Base, Big, Id, Int, Label, Moment
+
+_OFTEN_UPDATED = {"postgresql_with": {"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.1"}}
+
+
+class CartIndex(Base):
+    """A cart by owner (a user id or `guest:…`) or merchant ("" before the first line)."""
+
+    __tablename__ = "carts"
+    __table_args__ = (
+        Index(None, "owner", "created_at", "id"),
+        Index(None, "merchant_id", "created_at", "id"),
+        {**_OFTEN_UPDATED, "info": {"entity_index": True}},
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    version: Mapped[Big]
+    owner: Mapped[Id]
+    merchant_id: Mapped[Id | None]
+    status: Mapped[Label]
+    created_at: Mapped[Moment]
+    updated_at: Mapped[Moment]
+
+
+class OrderIndex(Base):
+    """An order by user, merchant, courier and status; money in minor units of `currency`."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index(None, "user_id", "placed_at", "id"),
+        Index(None, "merchant_id", "placed_at", "id"),
+        Index(None, "merchant_id", "status", "placed_at", "id"),
+        Index(None, "courier_id", "placed_at", "id", postgresql_where=text("courier_id IS NOT NULL")),
+        {**_OFTEN_UPDATED, "info": {"entity_index": True}},
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    version: Mapped[Big]
+    user_id: Mapped[Id]
+    merchant_id: Mapped[Id]
+    courier_id: Mapped[Id | None]
+    status: Mapped[Label]
+    currency: Mapped[Label]
+    total_minor: Mapped[Big]
+    lines_count: Mapped[Int]
+    cart_id: Mapped[Id | None]
+    placed_at: Mapped[Moment]
+    updated_at: Mapped[Moment]
+
+
+INDEX_TABLES: dict[str, Table] = {
+    name: table for name, table in Base.metadata.tables.items() if table.info.get("entity_index")
+}
+"""Tables that `IndexWrite.table` may name. Their `Moment` columns take milliseconds there."""
