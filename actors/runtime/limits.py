@@ -18,8 +18,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Calls in flight per (gateway, host)."""
     exchange_wait_ms: int = 1_000
     """How long a host holds a call that has nothing to answer yet."""
+    exchange_linger_ms: int = 4
+    """How long a waiting call stays once a younger one of the same gateway waits too."""
     exchange_timeout_ms: int = 4_000
     """How long a gateway waits for a call before it takes the host for gone."""
+    client_commands_max: int = 20_000
+    """Requests waiting in one gateway, all hosts; past it 503."""
     command_deadline_ms: int = 15_000
     """Default time a caller gives a command."""
     recent_commands_max: int = 1_024

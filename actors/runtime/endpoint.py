@@ -1,0 +1,85 @@
+"""A host's side of the calls from gateways: batches of envelopes in, whatever replies are ready out.
+
+A call is not paired with its commands. It brings new ones and takes back any replies that are ready, waiting
+a while for the first: so one slow command (a cold entity, a long commit) holds up nobody else's answer.
+"""
+
+import asyncio
+
+import msgspec
+
+from actors.runtime.host import Host
+from actors.runtime.wire import Incoming, Outgoing, Reply
+
+_decode = msgspec.msgpack.Decoder(Outgoing)
+_encode = msgspec.msgpack.Encoder()
+
+
+class _Outbox:
+    """Replies for one client, and the calls of that client that wait for some."""
+
+    __slots__ = ("parked", "replies")
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = []
+        self.parked: list[asyncio.Future[None]] = []
+
+    def put(self, reply: Reply) -> None:
+        self.replies.append(reply)
+        if self.parked:
+            _wake(self.parked[0])
+
+
+class HostEndpoint:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._outboxes: dict[str, _Outbox] = {}
+
+    async def exchange(self, payload: bytes) -> bytes:
+        """Submit a msgpack `Outgoing`, return a msgpack `Incoming`."""
+        message = _decode.decode(payload)
+        outbox = self._outboxes.get(message.client)
+        if outbox is None:
+            outbox = self._outboxes[message.client] = _Outbox()
+        submit, put = self._host.submit, outbox.put
+        for env in message.envelopes:
+            submit(env, put)
+        if not outbox.replies:
+            await self._park(outbox)
+        return _encode.encode(Incoming(self._host.lease.epoch, self._host.map.version, self._take(outbox)))
+
+    async def _park(self, outbox: _Outbox) -> None:
+        """Wait for a reply; an older waiting call is sent home soon, so that its client can bring more."""
+        limits, loop = self._host.limits, asyncio.get_running_loop()
+        if outbox.parked:
+            loop.call_later(limits.exchange_linger_ms / 1000, _wake, outbox.parked[0])
+        waiter: asyncio.Future[None] = loop.create_future()
+        outbox.parked.append(waiter)
+        timer = loop.call_later(limits.exchange_wait_ms / 1000, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            outbox.parked.remove(waiter)
+
+    def _take(self, outbox: _Outbox) -> list[Reply]:
+        """As many replies as fit one call; the rest goes with the next one."""
+        room = self._host.limits.exchange_bytes_max
+        replies = outbox.replies
+        for count, reply in enumerate(replies):
+            room -= len(reply.view) + _REPLY_OVERHEAD_BYTES
+            if room < 0 and count:
+                outbox.replies = replies[count:]
+                if outbox.parked:
+                    _wake(outbox.parked[0])
+                return replies[:count]
+        outbox.replies = []
+        return replies
+
+
+_REPLY_OVERHEAD_BYTES = 48
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,506 @@
+"""An entity host: owns shards, keeps their live entities in memory, runs their turns.
+
+Plain asyncio, no Ray: `ray_host.py` wraps it in an actor, `local.py` and the simulation run it as it is.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from actors.runtime.cell import Cell
+from actors.runtime.clock import Clock
+from actors.runtime.codec import KindCodec
+from actors.runtime.entity import EntityKind
+from actors.runtime.limits import Limits
+from actors.runtime.loader import Loader
+from actors.runtime.memory import MemoryBudget
+from actors.runtime.repeats import Repeats
+from actors.runtime.shards import SHARDS, shard_of
+from actors.runtime.snapshots import Snapshots
+from actors.runtime.timers import Timers
+from actors.runtime.turns import Sink, Turns
+from actors.runtime.watches import Told, WatchTable
+from actors.runtime.wire import (
+    COMMAND,
+    FAILED,
+    NOT_OWNER,
+    OK,
+    READ,
+    RETRY,
+    UNWATCH,
+    UNWATCH_GROUP,
+    WATCH,
+    WATCH_GROUP,
+    Change,
+    Envelope,
+    Reply,
+)
+from actors.runtime.writer import Entry, JournalWriter
+from domain.errors import DeadlineExceeded, Failure, TooMany, Unavailable
+from storage.journal.interface import Fenced, Journal, Lease, NewRow, Placement, Reminder, ShardMap
+
+log = structlog.get_logger()
+
+_FULL_MAILBOX = TooMany("this entity has too many commands waiting", code="mailbox_full", retry_after_ms=200).failure
+_FULL_HOST = Unavailable("this host has too many commands waiting", code="host_full", retry_after_ms=500).failure
+_LATE = DeadlineExceeded("the command came to its turn after its deadline").failure
+_UNKNOWN_KIND = Failure("not_found", 404, "there is no such kind of entity")
+
+
+class Publisher(Protocol):
+    """Where committed changes of watched entities go. Must not block and must not raise."""
+
+    def publish(self, gateway: str, changes: Sequence[Change]) -> None: ...
+
+
+class HostStatus(msgspec.Struct, frozen=True):
+    """Figures of one host for operators; times in milliseconds."""
+
+    name: str
+    epoch: int
+    shards: int
+    map_version: int
+    live: dict[str, int]
+    live_bytes_estimate: int
+    queued_rows: int
+    commits: int
+    rows: int
+    commit_failures: int
+    executed: int
+    rejected: int
+    poisoned: int
+    repeated: int
+    activations: int
+    timers_fired: int
+    timers_overdue_ms: int
+    watched: int
+    running: bool
+
+
+class _Mailbox:
+    """Commands of an entity that is being loaded, or whose next one needs a look into the journal first."""
+
+    __slots__ = ("cell", "waiting")
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self.waiting: list[tuple[Envelope, Sink]] = []
+
+
+class Host:
+    """One incarnation of one host. `on_fenced` is told once when another incarnation has taken over."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        journal: Journal,
+        placement: Placement,
+        kinds: Mapping[str, EntityKind[Any]],
+        clock: Clock,
+        limits: Limits,
+        publisher: Publisher,
+        on_fenced: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.lease = Lease(name, 0)
+        self.map = ShardMap(0, ("",) * SHARDS)
+        self.limits = limits
+        self._placement = placement
+        self._clock = clock
+        self._publisher = publisher
+        self._on_fenced = on_fenced
+        self._codecs = {kind: KindCodec(entity) for kind, entity in kinds.items()}
+        self._cells: dict[str, Cell] = {}
+        self._mailboxes: dict[str, _Mailbox] = {}
+        self._queued = 0
+        self._owned: set[int] = set()
+        self._giving: set[int] = set()
+        self._unsettled = False
+        self._running = False
+        self._told: dict[str, list[Change]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._map_refreshed = 0.0
+        self.watches = WatchTable(limits.watch_lease_seconds)
+        self.writer = JournalWriter(journal, self, limits)
+        self.snapshots = Snapshots(journal, limits)
+        self.turns = Turns(self.writer, self.watches, clock, limits, self._tell, self._reminded)
+        self.repeats = Repeats(journal, self.spawn)
+        self._loader = Loader(journal, limits, self._safe_to_load)
+        self._journal = journal
+        self._timers = Timers(journal, clock, limits, lambda: self._owned, self._fire)
+        self._budget = MemoryBudget(limits)
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Fence every earlier incarnation, learn which shards are ours, begin."""
+        self.lease = await self._placement.take_epoch(self.name)
+        await self.refresh_map()
+        self._running = True
+        self._timers.start()
+        self.spawn(self._tend_forever())
+        log.info("host_started", host=self.name, epoch=self.lease.epoch, shards=len(self._owned))
+
+    async def stop(self) -> None:
+        """Commit what is queued, snapshot what is live, answer the rest `retry`."""
+        self._running = False
+        self._timers.stop()
+        await self.writer.flush()
+        await self.snapshots.write(self._cells.values())
+        self.writer.close()
+        for task in list(self._tasks):
+            task.cancel()
+
+    def fenced(self) -> None:
+        """Another incarnation took over: forget everything at once (invariant 2)."""
+        if not self._running:
+            return
+        log.warning("host_fenced", host=self.name, epoch=self.lease.epoch)
+        self._running = False
+        self._timers.stop()
+        self.writer.close()
+        self._cells.clear()
+        for mailbox in list(self._mailboxes.values()):
+            self._bounce(mailbox.waiting)
+        self._mailboxes.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        self._on_fenced()
+
+    async def renew_lease(self) -> None:
+        """Take a new epoch (which waits until the old one's commits have landed or died). Never gives up."""
+        pause = 0.02
+        while True:
+            try:
+                self.lease = await self._placement.take_epoch(self.name, held=self.lease.epoch)
+            except Fenced:
+                raise
+            except Exception as error:
+                log.warning("lease_not_renewed", host=self.name, error=repr(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 0.5)
+            else:
+                return
+
+    async def refresh_map(self) -> ShardMap:
+        """Read the shard map; entities of shards that went elsewhere leave memory."""
+        shard_map = await self._placement.shard_map()
+        if shard_map.version >= self.map.version:
+            self.adopt_map(shard_map)
+        return self.map
+
+    def adopt_map(self, shard_map: ShardMap) -> None:
+        self.map = shard_map
+        owned = {shard for shard, owner in enumerate(shard_map.owners) if owner == self.name} - self._giving
+        lost = self._owned - owned
+        self._owned = owned
+        if lost:
+            self._forget(lost)
+
+    # -- requests ---------------------------------------------------------------------------------------------
+
+    def submit(self, env: Envelope, sink: Sink) -> None:
+        """Take one request; `sink` is called exactly once with its reply, now or later."""
+        if not self._running:
+            sink(Reply(env.corr, RETRY))
+        elif env.mode in (WATCH_GROUP, UNWATCH_GROUP):
+            self._watch_group(env, sink)
+        elif env.kind not in self._codecs:
+            sink(Reply(env.corr, FAILED, failure=_UNKNOWN_KIND))
+        elif env.mode == UNWATCH:
+            self.watches.unwatch(f"{env.kind}/{env.id}", env.device)
+            sink(Reply(env.corr, OK))
+        elif (shard := shard_of(env.kind, env.id)) not in self._owned:
+            self._map_in_doubt()
+            sink(Reply(env.corr, NOT_OWNER, self.map.version))
+        elif self._queued + len(self.writer) >= self.limits.host_commands_max:
+            sink(Reply(env.corr, FAILED, failure=_FULL_HOST))
+        else:
+            self._route(env, sink, shard)
+
+    def _route(self, env: Envelope, sink: Sink, shard: int) -> None:
+        key = f"{env.kind}/{env.id}"
+        mailbox = self._mailboxes.get(key)
+        if mailbox is not None:
+            self._wait(mailbox, env, sink)
+            return
+        cell = self._cells.get(key)
+        if cell is not None:
+            self._turn(cell, key, env, sink)
+            return
+        mailbox = self._mailboxes[key] = _Mailbox(Cell(self._codecs[env.kind], env.id, shard))
+        self._wait(mailbox, env, sink)
+        self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
+
+    def _wait(self, mailbox: _Mailbox, env: Envelope, sink: Sink) -> None:
+        if len(mailbox.waiting) >= self.limits.mailbox_commands_max:
+            sink(Reply(env.corr, FAILED, failure=_FULL_MAILBOX))
+            return
+        self._queued += 1
+        mailbox.waiting.append((env, sink))
+
+    def _loaded(self, key: str, mailbox: _Mailbox, ready: Cell | None) -> None:
+        if self._mailboxes.get(key) is not mailbox:
+            return
+        del self._mailboxes[key]
+        waiting = mailbox.waiting
+        if ready is None or not self._running or mailbox.cell.shard not in self._owned:
+            self._bounce(waiting)
+            return
+        self._cells[key] = ready
+        self._open(key, waiting)
+
+    def _open(self, key: str, waiting: list[tuple[Envelope, Sink]]) -> None:
+        """Run what waited, in order; a turn may close the mailbox again, then the rest waits behind it."""
+        self._queued -= len(waiting)
+        for env, sink in waiting:
+            self.submit(env, sink)
+
+    def _bounce(self, waiting: list[tuple[Envelope, Sink]]) -> None:
+        self._queued -= len(waiting)
+        for env, sink in waiting:
+            sink(Reply(env.corr, RETRY))
+
+    def _turn(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
+        if cell.pending >= self.limits.mailbox_commands_max:
+            sink(Reply(env.corr, FAILED, failure=_FULL_MAILBOX))
+            return
+        if env.deadline_ms <= self._clock.now_ms():
+            sink(Reply(env.corr, FAILED, failure=_LATE))
+            return
+        cell.last_used = asyncio.get_running_loop().time()
+        if env.mode == COMMAND:
+            self._command(cell, key, env, sink)
+        elif env.mode == READ:
+            self.turns.read(cell, env, sink)
+        elif env.mode == WATCH:
+            if cell.state is not None and cell.codec.kind.may_read(cell.state, env.actor):
+                self.watches.watch(key, env.device)  # first the interest, then the state: nothing falls between
+            self.turns.read(cell, env, sink)
+        else:
+            sink(Reply(env.corr, FAILED, failure=_UNKNOWN_KIND))
+
+    def _command(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
+        known = self.turns.known(cell, env)
+        if known is None:
+            if env.retry and not cell.recent.complete:
+                self._look_up(cell, key, env, sink)
+                return
+            self.turns.command(cell, env, sink)
+            if cell.version - cell.snapshotted >= self.limits.snapshot_every_versions:
+                self.snapshots.keep(cell)
+        elif isinstance(known, Failure):
+            self.turns.refuse(cell, env, sink, known)
+        elif known <= cell.durable:
+            self.repeats.answer(cell, env, sink, known)
+        else:
+            self._after_commit(cell, env, sink, known)
+
+    def _after_commit(self, cell: Cell, env: Envelope, sink: Sink, version: int) -> None:
+        """A repeat of a command that is still at the gate: answer when its first execution has committed."""
+        corr = env.corr
+        self.writer.add(
+            Entry(
+                cell,
+                lambda: self.repeats.answer(cell, env, sink, version),
+                lambda _: sink(Reply(corr, RETRY)),
+            )
+        )
+
+    def _look_up(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
+        """A repeat of something older than memory reaches? Ask the journal; the entity's turns wait behind it."""
+        mailbox = self._mailboxes[key] = _Mailbox(cell)
+        self._queued += 1
+        self.spawn(self._looked_up(cell, key, mailbox, env, sink))
+
+    async def _looked_up(self, cell: Cell, key: str, mailbox: _Mailbox, env: Envelope, sink: Sink) -> None:
+        self._queued -= 1
+        try:
+            row = await self._journal.find_command(env.kind, env.id, env.command_id)
+        except Exception as error:
+            log.warning("lookup_failed", kind=env.kind, id=env.id, error=repr(error))
+            sink(Reply(env.corr, RETRY))
+        else:
+            if self._cells.get(key) is not cell or cell.shard not in self._owned or not self._running:
+                sink(Reply(env.corr, RETRY))
+            elif row is not None:
+                self.repeats.answer(cell, env, sink, row.version)
+            else:
+                self.turns.command(cell, env, sink)
+        if self._mailboxes.get(key) is mailbox:
+            del self._mailboxes[key]
+            self._open(key, mailbox.waiting)
+
+    def _watch_group(self, env: Envelope, sink: Sink) -> None:
+        if env.mode == WATCH_GROUP:
+            self.watches.watch_group(env.id, env.device)
+        else:
+            self.watches.unwatch_group(env.id, env.device)
+        sink(Reply(env.corr, OK))
+
+    # -- what the writer asks of its owner ----------------------------------------------------------------------
+
+    def evict_broken(self, cell: Cell) -> None:
+        key = f"{cell.kind}/{cell.id}"
+        if self._cells.get(key) is cell:
+            del self._cells[key]
+        self._unsettled = self._unsettled or cell.pending > 0
+
+    def committed(self, entries: Sequence[Entry]) -> None:  # noqa: ARG002 - the entries told us as they were released
+        told, self._told = self._told, {}
+        for gateway, changes in told.items():
+            self._publisher.publish(gateway, changes)
+
+    def _tell(self, told: Told) -> None:
+        for gateway in told.gateways:
+            self._told.setdefault(gateway, []).append(told.change)
+
+    def _reminded(self, _: Cell, row: NewRow) -> None:
+        self._timers.committed(row)
+
+    async def _safe_to_load(self) -> None:
+        """Nothing is read back while a commit of an evicted entity may still be on its way."""
+        await self.writer.writable.wait()
+        if self._unsettled:
+            self._unsettled = False
+            await self.writer.flush()
+
+    # -- timers, memory, shards ---------------------------------------------------------------------------------
+
+    def _fire(self, reminder: Reminder) -> None:
+        key = f"{reminder.kind}/{reminder.id}"
+        codec = self._codecs.get(reminder.kind)
+        if codec is None or reminder.shard not in self._owned or not self._running:
+            return
+        cell = self._cells.get(key)
+        if cell is not None:
+            cell.last_used = asyncio.get_running_loop().time()
+            self.turns.timer(cell, reminder.name, reminder.due_ms)
+        elif key not in self._mailboxes:
+            mailbox = self._mailboxes[key] = _Mailbox(Cell(codec, reminder.id, reminder.shard))
+
+            def loaded(ready: Cell | None) -> None:
+                self._loaded(key, mailbox, ready)
+                if ready is not None and self._cells.get(key) is ready:
+                    self.turns.timer(ready, reminder.name, reminder.due_ms)
+
+            self._loader.load(mailbox.cell, loaded)
+
+    async def _tend_forever(self) -> None:
+        """Once a second: write snapshots that are due, forget expired watches, passivate (invariant 8)."""
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                await self.tend()
+            except Exception as error:
+                log.warning("tending_failed", host=self.name, error=repr(error))
+
+    async def tend(self) -> None:
+        """One round of housekeeping."""
+        self.watches.sweep()
+        await self.refresh_map()
+        await self.snapshots.write_kept()
+        now = asyncio.get_running_loop().time()
+        leaving = self._budget.leaving(self._cells, now)
+        if leaving:
+            await self.passivate(leaving)
+
+    async def passivate(self, keys: Iterable[str]) -> int:
+        """Snapshot these entities, then let those go that stayed quiet meanwhile."""
+        cells = {key: cell for key in keys if (cell := self._cells.get(key)) is not None and not cell.pending}
+        versions = {key: cell.version for key, cell in cells.items()}
+        await self.snapshots.write(cells.values())
+        gone = 0
+        for key, cell in cells.items():
+            quiet = self._cells.get(key) is cell and not cell.pending and cell.version == versions[key]
+            if quiet and key not in self._mailboxes:
+                del self._cells[key]
+                gone += 1
+        return gone
+
+    async def release(self, shards: Sequence[int], to: str) -> list[str]:
+        """Give shards to another host, warm (invariant 11): returns the keys that were live, to be preloaded there.
+
+        From the first step on new commands for them are answered `not_owner`, and wait at the client.
+        """
+        giving = set(shards) & self._owned
+        await self.snapshots.write(cell for cell in self._cells.values() if cell.shard in giving)
+        self._giving |= giving
+        self._owned -= giving
+        try:
+            await self.writer.flush()
+            cells = {key: cell for key, cell in self._cells.items() if cell.shard in giving}
+            await self.snapshots.write(cells.values())
+            shard_map = await self._placement.hand_over(self.lease, sorted(giving), to)
+        except Exception:
+            await self.renew_lease()  # whatever became of the hand-over, it cannot land from now on
+            self._giving -= giving
+            await self.refresh_map()
+            raise
+        self._giving -= giving
+        self.adopt_map(shard_map)
+        self._forget(giving)
+        return list(cells)
+
+    async def adopt(self, keys: Sequence[str]) -> None:
+        """Take over shards that the map gives us now, loading these entities before they are asked for."""
+        await self.refresh_map()
+        for key in keys:
+            kind, _, id_ = key.partition("/")
+            shard = shard_of(kind, id_)
+            if kind in self._codecs and shard in self._owned and key not in self._cells and key not in self._mailboxes:
+                mailbox = self._mailboxes[key] = _Mailbox(Cell(self._codecs[kind], id_, shard))
+                self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
+
+    def _forget(self, shards: set[int]) -> None:
+        for key in [key for key, cell in self._cells.items() if cell.shard in shards]:
+            del self._cells[key]
+
+    def _map_in_doubt(self) -> None:
+        """Someone thinks a shard is ours: look again, at most every 50 ms."""
+        now = asyncio.get_running_loop().time()
+        if now - self._map_refreshed >= 0.05:
+            self._map_refreshed = now
+            self.spawn(self._refresh_quietly())
+
+    async def _refresh_quietly(self) -> None:
+        try:
+            await self.refresh_map()
+        except Exception as error:
+            log.warning("map_not_read", host=self.name, error=repr(error))
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def status(self) -> HostStatus:
+        live: dict[str, int] = {}
+        for cell in self._cells.values():
+            live[cell.kind] = live.get(cell.kind, 0) + 1
+        return HostStatus(
+            name=self.name,
+            epoch=self.lease.epoch,
+            shards=len(self._owned),
+            map_version=self.map.version,
+            live=live,
+            live_bytes_estimate=sum(cell.cost for cell in self._cells.values()),
+            queued_rows=len(self.writer),
+            commits=self.writer.batches,
+            rows=self.writer.rows,
+            commit_failures=self.writer.failures,
+            executed=self.turns.executed,
+            rejected=self.turns.rejected,
+            poisoned=self.turns.poisoned,
+            repeated=self.repeats.answered,
+            activations=self._loader.activations,
+            timers_fired=self._timers.fired,
+            timers_overdue_ms=self._timers.overdue_ms,
+            watched=len(self.watches),
+            running=self._running,
+        )

@@ -1,0 +1,121 @@
+"""Everything one client has to say to one host: pending requests gather while a call is under way."""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from actors.runtime.limits import Limits
+from actors.runtime.wire import Envelope, Incoming, Outgoing, Reply
+
+if TYPE_CHECKING:
+    from actors.runtime.client import Answer, Transport
+
+log = structlog.get_logger()
+
+_encode = msgspec.msgpack.Encoder()
+_decode = msgspec.msgpack.Decoder(Incoming)
+_ENVELOPE_OVERHEAD_BYTES = 160
+
+
+class Call:
+    """One request and its caller. `host` is set for requests to a host rather than to an entity's owner."""
+
+    __slots__ = ("attempts", "env", "future", "host")
+
+    def __init__(self, env: Envelope, future: "asyncio.Future[Answer]", host: str) -> None:
+        self.env = env
+        self.future = future
+        self.host = host
+        self.attempts = 0
+
+
+class LaneOwner(Protocol):
+    name: str
+
+    def answered(self, reply: Reply) -> None: ...
+    def lost(self, calls: list[Call]) -> None: ...
+    def host_changed(self, host: str) -> None: ...
+    def map_seen(self, version: int) -> None: ...
+
+
+class Lane:
+    def __init__(self, host: str, owner: LaneOwner, transport: "Transport", limits: Limits) -> None:
+        self.host = host
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._owner = owner
+        self._transport = transport
+        self._limits = limits
+        self._queue: list[Call] = []
+        self._awaiting: dict[int, Call] = {}
+        self._scheduled = False
+        self._epoch = 0
+
+    def add(self, call: Call) -> None:
+        self._queue.append(call)
+        self._schedule()
+
+    def cancel(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+
+    def _schedule(self) -> None:
+        """Once per turn of the loop: whatever callers add before then travels together."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._scheduled = False
+        while self._queue and len(self._tasks) < self._limits.exchange_calls_max:
+            self._send(self._take())
+        if self._awaiting and not self._tasks:
+            self._send([])
+
+    def _take(self) -> list[Call]:
+        room = self._limits.exchange_bytes_max
+        for count, call in enumerate(self._queue):
+            room -= len(call.env.body) + _ENVELOPE_OVERHEAD_BYTES
+            if room < 0 and count:
+                taken, self._queue = self._queue[:count], self._queue[count:]
+                return taken
+        taken, self._queue = self._queue, []
+        return taken
+
+    def _send(self, calls: list[Call]) -> None:
+        for call in calls:
+            self._awaiting[call.env.corr] = call
+        task = asyncio.get_running_loop().create_task(self._exchange([call.env for call in calls]))
+        self._tasks.add(task)
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._schedule()
+
+    async def _exchange(self, envelopes: list[Envelope]) -> None:
+        payload = _encode.encode(Outgoing(self._owner.name, envelopes))
+        try:
+            async with asyncio.timeout(self._limits.exchange_timeout_ms / 1000):
+                raw = await self._transport.exchange(self.host, payload)
+            incoming = _decode.decode(raw)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.warning("exchange_failed", host=self.host, requests=len(envelopes), error=type(error).__name__)
+            self._lose()
+            return
+        for reply in incoming.replies:
+            self._awaiting.pop(reply.corr, None)
+            self._owner.answered(reply)
+        self._owner.map_seen(incoming.map_version)
+        if incoming.host_epoch != self._epoch:
+            first, self._epoch = self._epoch == 0, incoming.host_epoch
+            if not first:
+                self._owner.host_changed(self.host)
+
+    def _lose(self) -> None:
+        """A lost call may have carried anyone's reply: all that this host owes is asked again."""
+        calls, self._awaiting = list(self._awaiting.values()), {}
+        self._owner.lost(calls)

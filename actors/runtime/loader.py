@@ -1,0 +1,73 @@
+"""Activation: bringing entities into memory, many by one query (invariant 7).
+
+Whatever is asked for while a query runs is the next query, as in the writer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from actors.runtime.cell import Cell, SnapshotUnusableError, restore
+from actors.runtime.limits import Limits
+from actors.runtime.recent import RecentCommands
+from storage.journal.interface import Journal, Loaded
+
+log = structlog.get_logger()
+
+Loading = Callable[[Cell | None], None]
+"""Called once with the ready cell, or None when it could not be loaded."""
+
+
+class Loader:
+    def __init__(self, journal: Journal, limits: Limits, ready: Callable[[], Any]) -> None:
+        """`ready()` is awaited before each query: nothing may be read while an old commit could still land."""
+        self._journal = journal
+        self._limits = limits
+        self._ready = ready
+        self._queue: list[tuple[Cell, Loading]] = []
+        self._task: asyncio.Task[None] | None = None
+        self.activations = 0
+
+    def load(self, cell: Cell, loaded: Loading) -> None:
+        self._queue.append((cell, loaded))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                size = self._limits.load_batch_max
+                batch, self._queue = self._queue[:size], self._queue[size:]
+                await self._load(batch)
+        finally:
+            self._task = None
+
+    async def _load(self, batch: list[tuple[Cell, Loading]]) -> None:
+        try:
+            await self._ready()
+            found = await self._journal.load([(cell.kind, cell.id) for cell, _ in batch])
+        except Exception as error:
+            log.warning("load_failed", entities=len(batch), error=repr(error))
+            for _, loaded in batch:
+                loaded(None)
+            return
+        for (cell, loaded), stored in zip(batch, found, strict=True):
+            loaded(cell if await self._restore(cell, stored) else None)
+
+    async def _restore(self, cell: Cell, stored: Loaded) -> bool:
+        keep = self._limits.recent_commands_max
+        try:
+            try:
+                restore(cell, stored, keep)
+            except SnapshotUnusableError:
+                log.info("snapshot_rebuilt", kind=cell.kind, id=cell.id)
+                rows = await self._journal.rows(cell.kind, cell.id)
+                cell.recent = RecentCommands()
+                restore(cell, Loaded(cell.kind, cell.id, None, tuple(rows)), keep)
+        except Exception:
+            log.exception("replay_failed", kind=cell.kind, id=cell.id)
+            return False
+        self.activations += 1
+        return True

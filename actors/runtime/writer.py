@@ -1,0 +1,204 @@
+"""The group-committing journal writer: the output gate of a host (invariants 2 and 3).
+
+Turns append entries; whatever queued up during one commit is the next transaction, so there is no timer to
+tune. An entry is released only after the fenced transaction it rests on. Entries without a row (reads,
+refusals, repeats) pass the same gate: a batch of only those still checks the fence, so that a zombie
+host answers nothing from its stale memory.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from actors.runtime.cell import Cell
+from actors.runtime.limits import Limits
+from storage.journal.interface import CommitRefused, CommitUnknown, Fenced, Journal, Lease, NewRow, TimerDone
+
+log = structlog.get_logger()
+
+Release = Callable[[], None]
+Abandon = Callable[[bool], None]
+
+
+class Entry:
+    """One turn's outcome waiting at the gate.
+
+    `release()` runs after the commit, `abandon(refused)` when it failed: `refused` says that the database
+    refused this very data, so that trying again is useless.
+    """
+
+    __slots__ = ("abandon", "cell", "done", "release", "row")
+
+    def __init__(
+        self,
+        cell: Cell | None,
+        release: Release,
+        abandon: Abandon,
+        row: NewRow | None = None,
+        done: TimerDone | None = None,
+    ) -> None:
+        self.cell = cell
+        self.release = release
+        self.abandon = abandon
+        self.row = row
+        self.done = done
+
+
+class WriterOwner(Protocol):
+    """The host, as the writer sees it."""
+
+    lease: Lease
+
+    def evict_broken(self, cell: Cell) -> None:
+        """Forget this cell: what it holds was never committed."""
+
+    async def renew_lease(self) -> None:
+        """Take a new epoch after an unknown outcome, however long it takes. Raises `Fenced` if superseded."""
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """Called once per batch after its entries were released: publish what they changed."""
+
+    def fenced(self) -> None: ...
+
+
+class JournalWriter:
+    def __init__(self, journal: Journal, owner: WriterOwner, limits: Limits) -> None:
+        self._journal = journal
+        self._owner = owner
+        self._limits = limits
+        self._queue: list[Entry] = []
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self.batches = 0
+        self.rows = 0
+        self.failures = 0
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, entry: Entry) -> None:
+        if self._closed:
+            entry.abandon(False)
+            return
+        if entry.cell is not None:
+            entry.cell.pending += 1
+        self._queue.append(entry)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def break_cell(self, cell: Cell) -> None:
+        """Forget a cell whose state cannot be trusted, with all that waits on it."""
+        self._break([cell])
+
+    async def flush(self) -> None:
+        """Wait until everything queued by now has been released or abandoned."""
+        if self._task is None and not self._queue:
+            return
+        done = asyncio.get_running_loop().create_future()
+
+        def settle(*_: Any) -> None:
+            if not done.done():
+                done.set_result(None)
+
+        self.add(Entry(None, settle, settle))
+        await done
+
+    def close(self) -> None:
+        """Abandon everything, now and from now on (the host is fenced or stops)."""
+        self._closed = True
+        queue, self._queue = self._queue, []
+        _abandon(queue, refused=False)
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                size = self._limits.commit_rows_max
+                batch, self._queue = self._queue[:size], self._queue[size:]
+                await self._write(batch)
+        finally:
+            self._task = None
+            if self._queue and not self._closed:
+                self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _write(self, batch: list[Entry]) -> None:
+        rows = [entry.row for entry in batch if entry.row is not None]
+        done = [entry.done for entry in batch if entry.done is not None]
+        try:
+            await self._journal.commit(self._owner.lease, rows, done)
+        except Fenced:
+            _abandon(batch, refused=False)
+            self._owner.fenced()
+        except CommitRefused as error:
+            await self._isolate(batch, error)
+        except (CommitUnknown, OSError) as error:
+            log.warning("commit_unknown", rows=len(rows), error=repr(error))
+            await self._recover(batch)
+        except Exception:
+            log.exception("commit_failed", rows=len(rows))
+            await self._recover(batch)
+        else:
+            self.batches += 1
+            self.rows += len(rows)
+            self._release(batch)
+
+    def _release(self, batch: Sequence[Entry]) -> None:
+        for entry in batch:
+            cell, row = entry.cell, entry.row
+            if cell is not None:
+                cell.pending -= 1
+                if row is not None:
+                    cell.durable = row.version
+            entry.release()
+        self._owner.committed(batch)
+
+    async def _recover(self, batch: list[Entry]) -> None:
+        """An unknown outcome: forget every entity involved, then make sure that nothing more can land."""
+        self.failures += 1
+        self.writable.clear()
+        broken = {id(entry.cell): entry.cell for entry in batch if entry.cell is not None}
+        self._break(broken.values())
+        _abandon(batch, refused=False)
+        try:
+            await self._owner.renew_lease()
+        except Fenced:
+            self._owner.fenced()
+        else:
+            self.writable.set()
+
+    async def _isolate(self, batch: list[Entry], error: CommitRefused) -> None:
+        """The database refused the batch: find whose data it was, so that others do not suffer for it."""
+        groups: dict[int, list[Entry]] = {}
+        for entry in batch:
+            groups.setdefault(id(entry.cell), []).append(entry)
+        if len(groups) == 1:
+            log.error("commit_refused", rows=len(batch), error=repr(error))
+            self.failures += 1
+            self._break([entry.cell for entry in batch[:1] if entry.cell is not None])
+            _abandon(batch, refused=True)
+            return
+        for group in groups.values():
+            if self._closed:
+                _abandon(group, refused=False)
+            else:
+                await self._write(group)
+
+    def _break(self, cells: Any) -> None:
+        """Drop cells and fail what is queued on top of them."""
+        for cell in cells:
+            cell.broken = True
+            self._owner.evict_broken(cell)
+        doomed = [entry for entry in self._queue if entry.cell is not None and entry.cell.broken]
+        if doomed:
+            self._queue = [entry for entry in self._queue if entry.cell is None or not entry.cell.broken]
+            _abandon(doomed, refused=False)
+
+
+def _abandon(entries: Sequence[Entry], *, refused: bool) -> None:
+    for entry in entries:
+        if entry.cell is not None:
+            entry.cell.pending -= 1
+        entry.abandon(refused)
