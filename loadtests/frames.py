@@ -62,9 +62,7 @@ class Handshake:
         status, *lines = head.split(b"\r\n")
         if status.split(b" ")[1:2] != [b"101"]:
             raise HandshakeRefusedError(status.decode("latin-1"))
-        fields = {
-            name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)
-        }
+        fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
         expected = base64.b64encode(hashlib.sha1(self._key + _ACCEPT_GUID).digest())
         if fields.get(b"sec-websocket-accept") != expected:
             raise HandshakeRefusedError("the answer does not belong to our key")

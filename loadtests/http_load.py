@@ -148,9 +148,7 @@ class _Connection(asyncio.Protocol):
         call = self._script[self._position]
         self._position = (self._position + 1) % len(self._script)
         self._payload = (
-            call.before_key + os.urandom(16).hex().encode() + call.after_key
-            if call.after_key
-            else call.before_key
+            call.before_key + os.urandom(16).hex().encode() + call.after_key if call.after_key else call.before_key
         )
         self._attempt = 0
         self._started = self._run.clock()

@@ -168,9 +168,7 @@ async def _finish(session: AsyncSession, cart: Cart, subject: str, key: str, dig
     cart.updated_at = func.now()
     view = _view(cart)
     if key:
-        stored = IdempotencyKey(
-            owner=subject, key=key, body_hash=digest, response=view.model_dump(mode="json")
-        )
+        stored = IdempotencyKey(owner=subject, key=key, body_hash=digest, response=view.model_dump(mode="json"))
         session.add(stored)
     try:
         await session.commit()

@@ -54,18 +54,13 @@ async def seed(
         )
         await connection.execute(
             insert(Cart),
-            [
-                {"id": uuid.UUID(cart), "owner": owner, "merchant_id": merchant, "currency": "EUR"}
-                for cart in carts
-            ],
+            [{"id": uuid.UUID(cart), "owner": owner, "merchant_id": merchant, "currency": "EUR"} for cart in carts],
         )
     await engine.dispose()
 
 
 @asynccontextmanager
-async def crud_server(
-    database_url: str, public_key_pem: str, *, pool_size: int = POOL_SIZE
-) -> AsyncIterator[str]:
+async def crud_server(database_url: str, public_key_pem: str, *, pool_size: int = POOL_SIZE) -> AsyncIterator[str]:
     """Run the baseline; gives its base URL. Raises `TimeoutError` when it does not come up."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(

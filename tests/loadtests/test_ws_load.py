@@ -64,9 +64,7 @@ class Devices:
         if trouble == "cut":
             socket.transport.abort()
             return
-        await say(
-            {"t": "result", "epoch": 1, "seq": seq, "status": status, "ent": message["ent"], "ver": seq}
-        )
+        await say({"t": "result", "epoch": 1, "seq": seq, "status": status, "ent": message["ent"], "ver": seq})
 
 
 @asynccontextmanager
