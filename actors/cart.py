@@ -219,7 +219,14 @@ def _begin_checkout(state: CartState, command: BeginCheckout, ctx: Context) -> D
         raise _refused(state, "total_changed", "The total is another one by now.", total=shown)
     order_id = check_id(command.order_id, "order_id", required=False) or ctx.new_id("order")
     began = CheckoutBegan(
-        order_id, state.owner, state.merchant_id, state.currency, tuple(map(_frozen, lines)), total, total
+        order_id,
+        state.owner,
+        state.merchant_id,
+        state.currency,
+        tuple(map(_frozen, lines)),
+        total,
+        total,
+        command.terms,
     )
     return _revived(state, Decision((began,), {"order_id": order_id}), ctx)
 

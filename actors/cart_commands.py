@@ -7,7 +7,10 @@ Lengths and ranges are checked in `decide`, so that every refusal names its fiel
 
 import msgspec
 
+from actors.order_commands import Address
+from actors.order_status import Fulfilment
 from domain.lines import Option
+from domain.times import MINUTE_MS
 
 
 class Create(msgspec.Struct, frozen=True, omit_defaults=True, tag="create"):
@@ -116,6 +119,20 @@ class DismissNotices(msgspec.Struct, frozen=True, omit_defaults=True, tag="dismi
     """The customer has seen the new prices."""
 
 
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What an order needs besides its lines. Kept with the checkout, so that anyone can finish it.
+
+    The order checks them; a refusal there ends the checkout.
+    """
+
+    payment_method: str = "pay_on_delivery"
+    fulfilment: Fulfilment = Fulfilment.DELIVERY
+    address: Address | None = None
+    instructions: str = ""
+    delivery_fee_minor: int = 0
+    accept_within_ms: int = 10 * MINUTE_MS
+
+
 class BeginCheckout(msgspec.Struct, frozen=True, omit_defaults=True, tag="begin_checkout"):
     """Freeze the cart for one order. Reply: `{"order_id": ...}`, the first one's to whoever presses again.
 
@@ -124,6 +141,7 @@ class BeginCheckout(msgspec.Struct, frozen=True, omit_defaults=True, tag="begin_
 
     order_id: str = ""
     expected_total_minor: int = -1
+    terms: Terms | None = None
 
 
 class CancelCheckout(msgspec.Struct, frozen=True, omit_defaults=True, tag="cancel_checkout"):

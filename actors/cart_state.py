@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from actors.cart_commands import Terms
 from domain.lines import Line, Option, unit_total
 from domain.times import DAY_MS, HOUR_MS
 
@@ -129,6 +130,7 @@ class CheckoutBegan(msgspec.Struct, frozen=True, omit_defaults=True, tag="checko
     lines: tuple[Line, ...]
     subtotal_minor: int
     total_minor: int
+    terms: Terms | None = None
 
 
 class CheckoutCancelled(msgspec.Struct, frozen=True, omit_defaults=True, tag="checkout_cancelled"):
