@@ -1,0 +1,20 @@
+"""Every kind of live entity by its name, and which of their operations a device may send as they are."""
+
+from typing import Any, Final
+
+from actors.cart import CartKind
+from actors.order import OrderKind
+from actors.runtime.entity import EntityKind
+
+KINDS: Final[dict[str, EntityKind[Any]]] = {kind.name: kind for kind in (CartKind(), OrderKind())}
+
+DEVICE_OPERATIONS: Final[dict[str, frozenset[str]]] = {
+    "cart": frozenset(
+        {"set_quantity", "remove_line", "clear", "set_merchant", "dismiss_notices", "begin_checkout", "delete"}
+    ),
+    "order": frozenset({"set_status", "cancel", "assign_courier", "report_position"}),
+}
+"""Operations whose fields are the sender's own to say; the entity checks who may.
+
+All others carry prices or other facts that the edge must resolve first, or belong to processes.
+"""

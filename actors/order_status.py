@@ -1,0 +1,113 @@
+"""The order's status machine: one table of who may move an order from where to where.
+
+pending_payment → placed → accepted → preparing → ready
+    ready → picked_up → out_for_delivery → delivered → completed      (delivery)
+    ready → collected → completed                                     (collection)
+    placed → fulfilled                                                (tickets)
+rejected, cancelled, expired where the table says so. No path leaves a terminal status or comes back to an
+earlier one, so each status is stamped at most once.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from actors.runtime.entity import Actor
+
+
+class OrderStatus(StrEnum):
+    PENDING_PAYMENT = "pending_payment"
+    PLACED = "placed"
+    ACCEPTED = "accepted"
+    PREPARING = "preparing"
+    READY = "ready"
+    PICKED_UP = "picked_up"
+    OUT_FOR_DELIVERY = "out_for_delivery"
+    DELIVERED = "delivered"
+    COLLECTED = "collected"
+    FULFILLED = "fulfilled"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Fulfilment(StrEnum):
+    DELIVERY = "delivery"
+    COLLECTION = "collection"
+    TICKETS = "tickets"
+
+
+class Party(StrEnum):
+    """What a sender is to one order. One sender can be several."""
+
+    OWNER = "owner"
+    MERCHANT = "merchant"
+    COURIER = "courier"
+    SYSTEM = "system"
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """`fulfilment` None: for every kind. `reason` says who must give one."""
+
+    parties: frozenset[Party]
+    fulfilment: Fulfilment | None = None
+    reason: frozenset[Party] = frozenset()
+
+
+_S = OrderStatus
+_OWNER, _MERCHANT, _COURIER, _SYSTEM = Party.OWNER, Party.MERCHANT, Party.COURIER, Party.SYSTEM
+
+
+def _by(*parties: Party, only: Fulfilment | None = None, reason: tuple[Party, ...] = ()) -> Transition:
+    return Transition(frozenset(parties), only, frozenset(reason))
+
+
+TRANSITIONS: Final[dict[tuple[OrderStatus, OrderStatus], Transition]] = {
+    (_S.PENDING_PAYMENT, _S.PLACED): _by(_SYSTEM),
+    (_S.PENDING_PAYMENT, _S.EXPIRED): _by(_SYSTEM),
+    (_S.PENDING_PAYMENT, _S.CANCELLED): _by(_OWNER, _SYSTEM),
+    (_S.PLACED, _S.ACCEPTED): _by(_MERCHANT),
+    (_S.PLACED, _S.REJECTED): _by(_MERCHANT, _SYSTEM, reason=(_MERCHANT, _SYSTEM)),
+    (_S.PLACED, _S.CANCELLED): _by(_OWNER, _SYSTEM),
+    (_S.PLACED, _S.FULFILLED): _by(_SYSTEM, only=Fulfilment.TICKETS),
+    (_S.ACCEPTED, _S.PREPARING): _by(_MERCHANT),
+    (_S.ACCEPTED, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, reason=(_MERCHANT, _SYSTEM)),
+    (_S.PREPARING, _S.READY): _by(_MERCHANT),
+    (_S.PREPARING, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, reason=(_MERCHANT, _SYSTEM)),
+    (_S.READY, _S.PICKED_UP): _by(_COURIER, only=Fulfilment.DELIVERY),
+    (_S.READY, _S.COLLECTED): _by(_MERCHANT, only=Fulfilment.COLLECTION),
+    (_S.READY, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, reason=(_MERCHANT, _SYSTEM)),
+    (_S.PICKED_UP, _S.OUT_FOR_DELIVERY): _by(_COURIER, only=Fulfilment.DELIVERY),
+    (_S.OUT_FOR_DELIVERY, _S.DELIVERED): _by(_COURIER, only=Fulfilment.DELIVERY),
+    (_S.DELIVERED, _S.COMPLETED): _by(_OWNER, _MERCHANT, _SYSTEM),
+    (_S.COLLECTED, _S.COMPLETED): _by(_OWNER, _MERCHANT, _SYSTEM),
+}
+
+TERMINAL: Final = frozenset((_S.FULFILLED, _S.COMPLETED, _S.REJECTED, _S.CANCELLED, _S.EXPIRED))
+"""Never left."""
+ASSIGNABLE: Final = frozenset((_S.ACCEPTED, _S.PREPARING, _S.READY))
+"""When the merchant may name or change the courier."""
+ON_THE_WAY: Final = frozenset((_S.PICKED_UP, _S.OUT_FOR_DELIVERY))
+"""When the courier's position is the order's."""
+
+MOVERS: Final[dict[OrderStatus, frozenset[Party]]] = {
+    to: frozenset().union(*(step.parties for (_, target), step in TRANSITIONS.items() if target is to))
+    for to in OrderStatus
+}
+"""Who may ever move an order to a status, from wherever."""
+
+
+def parties(actor: Actor, user_id: str, merchant_id: str, courier_id: str) -> frozenset[Party]:
+    """What `actor` is to an order of this user, merchant and courier."""
+    found = set()
+    if actor.has_role("system"):
+        found.add(_SYSTEM)
+    if actor.subject == user_id:
+        found.add(_OWNER)
+    if actor.has_role("merchant_staff") and actor.acts_for(merchant_id):
+        found.add(_MERCHANT)
+    if courier_id and actor.subject == courier_id and actor.has_role("courier"):
+        found.add(_COURIER)
+    return frozenset(found)
