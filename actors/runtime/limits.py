@@ -49,6 +49,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     retry_backoff_ms: int = 25
     """First pause of a client before it sends a command again; doubles to `retry_backoff_ms_max`."""
     retry_backoff_ms_max: int = 500
+    steward_round_ms: int = 500
+    """Pause between two looks at the hosts."""
+    host_down_ms: int = 3_000
+    """A host silent for so long is fenced and its shards are seized; above the time a restart takes."""
+    host_start_ms: int = 30_000
+    """Time a host gets to answer for the first time."""
+    handover_shards_max: int = 64
+    """Shards moved in one planned step: the entities of so many pause together."""
 
 
 DEFAULTS = Limits()

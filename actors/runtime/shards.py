@@ -1,9 +1,10 @@
 """Which of the 256 logical shards an entity belongs to. The hash is part of the stored data: never change it."""
 
 import zlib
-from typing import Final
 
-SHARDS: Final = 256
+from storage.journal.shards import SHARDS
+
+__all__ = ["SHARDS", "shard_of"]
 
 
 def shard_of(kind: str, id: str) -> int:

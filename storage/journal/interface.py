@@ -132,13 +132,22 @@ class ShardMap(msgspec.Struct, frozen=True):
     owners: tuple[str, ...]
 
 
+class HostRecord(msgspec.Struct, frozen=True):
+    """A host as the installation knows it. `wanted` False: it is to hand its shards over and end."""
+
+    name: str
+    epoch: int
+    wanted: bool
+
+
 class Journal(Protocol):
     """Entities' durable side. Every method may raise `OSError`/`CommitUnknown` when the store is away."""
 
     async def commit(self, lease: Lease, rows: Sequence[NewRow], done: Sequence[TimerDone]) -> None:
         """Write all rows, their index rows and reminders in one transaction, or nothing.
 
-        Checks the lease under a row lock in that same transaction. `(kind, id, version)` and
+        Checks the lease under a row lock in that same transaction, also when both lists are empty: that is
+        how reads prove that their host still rules. `(kind, id, version)` and
         `(command_id, kind, id)` are unique: a breach is `CommitRefused`.
         """
 
@@ -167,6 +176,15 @@ class Placement(Protocol):
         """
 
     async def shard_map(self) -> ShardMap: ...
+
+    async def hosts(self) -> list[HostRecord]:
+        """All registered hosts, by name."""
+
+    async def want(self, host: str, wanted: bool) -> None:
+        """Register `host` if unknown (epoch 0) and say whether it is to serve."""
+
+    async def forget(self, host: str) -> None:
+        """Remove a host that owns no shard and is not wanted; otherwise does nothing."""
 
     async def assign_free(self, hosts: Sequence[str]) -> ShardMap:
         """Spread the shards that have no owner evenly over `hosts` (the first start)."""

@@ -20,13 +20,17 @@ from storage.models.base import Base, Big, Blob, Id, Label, Moment, Small, Xid8
 
 
 class HostRow(Base):
-    """A host and the only epoch under which it may write. The row lock on it is the fence."""
+    """A host and the only epoch under which it may write. The row lock on it is the fence.
+
+    `wanted` false: it is to hand its shards over and end.
+    """
 
     __tablename__ = "hosts"
     __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
 
     host: Mapped[Id] = mapped_column(primary_key=True)
     epoch: Mapped[Big]
+    wanted: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
 class ShardRow(Base):

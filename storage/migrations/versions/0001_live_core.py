@@ -65,6 +65,7 @@ def _placement() -> None:
         "hosts",
         _id("host"),
         _big("epoch"),
+        sa.Column("wanted", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.PrimaryKeyConstraint("host", name="pk_hosts"),
         postgresql_with={"fillfactor": "50"},
     )
