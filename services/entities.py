@@ -1,0 +1,49 @@
+"""Live entities as use-cases need them: the part of the runtime's `EntityClient` used on this floor."""
+
+from typing import Any, Protocol
+
+from actors.runtime.entity import Actor
+
+CART = "cart"
+ORDER = "order"
+
+
+class Answered(Protocol):
+    """The answer to one command or read. `view` is already encoded as it was asked for."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def duplicate(self) -> bool: ...
+    @property
+    def data(self) -> dict[str, Any] | None: ...
+    @property
+    def view(self) -> bytes: ...
+
+
+class Entities(Protocol):
+    """Raises `domain.errors`: a refusal as it was decided, `Temporary` when it may be sent again."""
+
+    async def ask(
+        self,
+        kind: str,
+        id: str,
+        command: Any,
+        *,
+        actor: Actor,
+        command_id: bytes | None = None,
+        body_hash: bytes | None = None,
+        correlation: str = "",
+        want: int = 0,
+        expect: int = -1,
+    ) -> Answered: ...
+
+    async def read(
+        self,
+        kind: str,
+        id: str,
+        *,
+        actor: Actor,
+        want: int = 1,
+        correlation: str = "",
+    ) -> Answered: ...

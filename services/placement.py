@@ -1,0 +1,248 @@
+"""From a cart to an order, exactly once, however often and by whomever it is carried on.
+
+    begin_checkout   the cart freezes its lines and the terms, and names the order   (the customer)
+    place            the order comes to be, from what the cart froze                  (SYSTEM)
+    complete         the cart is closed                                               (SYSTEM)
+
+Every step's command id is derived from the cart and the order, and its content from the journaled first step,
+so the edge, a second device and the reaction to the first step can all run the rest, at once or after a crash.
+A refusal of `place` opens the cart again; nothing else does.
+"""
+
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from actors.cart_commands import BeginCheckout, CancelCheckout, CompleteCheckout, Terms
+from actors.cart_state import CheckoutBegan, CheckoutCancelled
+from actors.order_commands import Address, Place
+from actors.order_status import Fulfilment
+from actors.runtime.entity import SYSTEM
+from actors.runtime.wire import VIEW_JSON
+from domain.errors import AtriumError, Conflict, NotFound, Rejected, Temporary
+from domain.ids import derived_command_id, new_id
+from domain.money import Money
+from services.carts import Carts, CartSeen, Sender
+from services.entities import CART, ORDER, Answered, Entities
+from services.history import History
+
+log = structlog.get_logger("services.placement")
+
+_CHECKOUT_ATTEMPTS_MAX = 3
+_ALREADY_PLACED = frozenset({"order_exists", "idempotency_key_reused"})
+"""What `place` says when the order is there, made by another release that words the command differently."""
+
+
+class Merchant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A merchant's terms of sale. Amounts in minor units of `currency`."""
+
+    id: str
+    name: str
+    currency: str
+    city: str = ""
+    country: str = ""
+    time_zone: str = "UTC"
+    delivery_fee_minor: int = 0
+    minimum_order_minor: int = 0
+    accept_within_ms: int = 10 * 60_000
+    active: bool = True
+
+
+class MerchantSource(Protocol):
+    async def merchant(self, merchant_id: str) -> Merchant | None: ...
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the customer says when ordering. `expected_total_minor` is checked, never used."""
+
+    fulfilment: Fulfilment
+    payment_method: str = "pay_on_delivery"
+    address: Address | None = None
+    instructions: str = ""
+    expected_total_minor: int | None = None
+
+
+class PlacedOrder(msgspec.Struct, frozen=True):
+    """The order, and whether it had been placed from this cart before."""
+
+    order_id: str
+    answer: Answered
+    repeated: bool
+
+
+class Placements:
+    def __init__(self, entities: Entities, carts: Carts, merchants: MerchantSource, history: History) -> None:
+        self._entities = entities
+        self._carts = carts
+        self._merchants = merchants
+        self._history = history
+
+    async def place(self, sender: Sender, cart_id: str, wanted: Wanted) -> PlacedOrder:
+        """Order this cart. A second press, also on another device, gives the first one's order.
+
+        Raises `Conflict` with `prices_changed` when prices had run out and the catalog has other ones by now:
+        the cart shows notices, and the customer presses again.
+        """
+        cart = await self._carts.see(sender.actor, cart_id, sender.correlation)
+        for _ in range(_CHECKOUT_ATTEMPTS_MAX):
+            command = BeginCheckout() if cart.order_id else await self._checkout(cart, wanted)
+            try:
+                began = await self._entities.ask(
+                    CART,
+                    cart_id,
+                    command,
+                    actor=sender.actor,
+                    command_id=sender.command_id,
+                    body_hash=sender.body_hash,
+                    correlation=sender.correlation,
+                )
+            except Conflict as error:
+                if error.failure.code != "prices_expired":
+                    raise
+                cart = await self._repriced(sender, cart_id, cart)
+                continue
+            order_id = (began.data or {}).get("order_id", "")
+            answer = await self.continue_checkout(cart_id, order_id, sender.correlation, began.version)
+            return PlacedOrder(order_id, answer, repeated=began.duplicate or order_id != command.order_id)
+        raise Conflict("Prices keep running out.", code="prices_expired", retry_after_ms=500)
+
+    async def continue_checkout(
+        self, cart_id: str, order_id: str, correlation: str = "", near_version: int = 0
+    ) -> Answered:
+        """Carry a begun checkout to its end; safe to run at any time, any number of times. The order's view.
+
+        `near_version`: where the cart's journal probably says that it began. Raises the order's refusal after
+        the cart was opened again, and `Conflict` with `not_checking_out` when there is nothing to carry on.
+        """
+        began = await self._began(cart_id, order_id, near_version)
+        try:
+            answer = await self._entities.ask(
+                ORDER,
+                order_id,
+                _place_command(cart_id, began),
+                actor=SYSTEM,
+                command_id=derived_command_id("place", cart_id, order_id),
+                correlation=correlation,
+                want=VIEW_JSON,
+            )
+        except Rejected as error:
+            if error.failure.code not in _ALREADY_PLACED:
+                await self._reopen(cart_id, order_id, error, correlation)
+                raise
+            answer = None
+        await self._complete(cart_id, order_id, correlation)
+        if answer is None or answer.duplicate:  # the answer to a repeat shows the order as it was placed
+            return await self._entities.read(ORDER, order_id, actor=SYSTEM, correlation=correlation)
+        return answer
+
+    async def is_under_way(self, cart_id: str, order_id: str) -> bool:
+        """Whether this checkout still waits for someone to finish it."""
+        try:
+            cart = await self._carts.see(SYSTEM, cart_id)
+        except NotFound:
+            return False
+        return cart.status == "checking_out" and cart.order_id == order_id
+
+    async def _checkout(self, cart: CartSeen, wanted: Wanted) -> BeginCheckout:
+        merchant = await self._merchants.merchant(cart.merchant_id) if cart.merchant_id else None
+        if merchant is None or not merchant.active:
+            raise Conflict(
+                "The merchant does not take orders now." if cart.merchant_id else "There is nothing to order.",
+                code="merchant_closed" if cart.merchant_id else "cart_empty",
+                extra={"current": cart.status},
+            )
+        fee = merchant.delivery_fee_minor if wanted.fulfilment is Fulfilment.DELIVERY else 0
+        subtotal = cart.subtotal.amount
+        if wanted.expected_total_minor not in {None, subtotal + fee}:
+            raise Conflict(
+                "The total is another one by now.",
+                code="total_changed",
+                extra={"current": cart.status, "total": Money(subtotal + fee, cart.currency)},
+            )
+        if subtotal < merchant.minimum_order_minor:
+            minimum = Money(merchant.minimum_order_minor, cart.currency)
+            raise Conflict(
+                "The merchant has a minimum order.",
+                code="below_minimum_order",
+                extra={"current": cart.status, "minimum": minimum},
+            )
+        terms = Terms(
+            payment_method=wanted.payment_method,
+            fulfilment=wanted.fulfilment,
+            address=wanted.address,
+            instructions=wanted.instructions,
+            delivery_fee_minor=fee,
+            accept_within_ms=merchant.accept_within_ms,
+        )
+        return BeginCheckout(new_id(), -1 if wanted.expected_total_minor is None else subtotal, terms)
+
+    async def _repriced(self, sender: Sender, cart_id: str, before: CartSeen) -> CartSeen:
+        await self._carts.reprice(cart_id, sender.correlation)
+        after = await self._carts.see(sender.actor, cart_id, sender.correlation)
+        if after.subtotal != before.subtotal or any(line.unavailable for line in after.lines.values()):
+            raise Conflict(
+                "Prices have changed: the cart shows them.",
+                code="prices_changed",
+                extra={"current": after.status, "subtotal": after.subtotal},
+            )
+        return after
+
+    async def _began(self, cart_id: str, order_id: str, near_version: int) -> CheckoutBegan:
+        near = await self._history.of(CART, cart_id, near_version - 1, near_version) if near_version else []
+        for recorded in near or reversed(await self._history.of(CART, cart_id)):
+            for event in reversed(recorded.events):
+                if isinstance(event, CheckoutBegan) and event.order_id == order_id:
+                    return event
+                if isinstance(event, CheckoutCancelled) and event.order_id == order_id:
+                    raise _not_checking_out()
+        if near:
+            return await self._began(cart_id, order_id, 0)
+        raise _not_checking_out()
+
+    async def _complete(self, cart_id: str, order_id: str, correlation: str) -> None:
+        try:
+            await self._entities.ask(
+                CART,
+                cart_id,
+                CompleteCheckout(order_id),
+                actor=SYSTEM,
+                command_id=derived_command_id("complete-checkout", cart_id, order_id),
+                correlation=correlation,
+            )
+        except Temporary as error:  # the order stands; the reaction to the checkout closes the cart
+            log.warning("checkout_left_open", cart=cart_id, order=order_id, code=error.failure.code)
+
+    async def _reopen(self, cart_id: str, order_id: str, why: AtriumError, correlation: str) -> None:
+        await self._entities.ask(
+            CART,
+            cart_id,
+            CancelCheckout(order_id, why.failure.code),
+            actor=SYSTEM,
+            command_id=derived_command_id("cancel-checkout", cart_id, order_id),
+            correlation=correlation,
+        )
+
+
+def _not_checking_out() -> Conflict:
+    return Conflict("No such checkout is under way.", code="not_checking_out")
+
+
+def _place_command(cart_id: str, began: CheckoutBegan) -> Place:
+    """Everything comes from the cart's own journal, so that this is the same whoever builds it."""
+    terms = began.terms or Terms()
+    return Place(
+        cart_id=cart_id,
+        user_id=began.owner,
+        merchant_id=began.merchant_id,
+        currency=began.currency,
+        lines=began.lines,
+        subtotal_minor=began.subtotal_minor,
+        total_minor=began.total_minor + terms.delivery_fee_minor,
+        delivery_fee_minor=terms.delivery_fee_minor,
+        payment_method=terms.payment_method,
+        fulfilment=terms.fulfilment,
+        address=terms.address,
+        instructions=terms.instructions,
+        accept_within_ms=terms.accept_within_ms,
+    )

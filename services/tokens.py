@@ -1,0 +1,207 @@
+"""Who is asking: RS256 access tokens, and share tokens that open one order to whoever holds the link.
+
+Claims of an access token: `iss`, `aud`, `sub` (a user's UUID or `guest:<uuid>`), `roles`, `orgs`, `iat`,
+`exp`. A share token has another audience and names its order, so that neither passes for the other.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from actors.runtime.entity import Actor
+from domain.errors import Unauthenticated
+from domain.ids import is_uuid, new_id
+from services.signing_keys import SigningKey, public_jwk
+
+GUEST_PREFIX: Final = "guest:"
+SHARE_PREFIX: Final = "share:"
+SHARE_ROLE: Final = "share"
+
+ROLES: Final = frozenset(
+    {"customer", "courier", "merchant_staff", "provider", "front_desk", "organizer", "billing", "admin"}
+)
+"""What a token may say. `system` and `share` are never read from a token's `roles`."""
+
+_ALGORITHM: Final = "RS256"
+
+
+class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What tokens must say and how long they hold. Share tokens have the audience `<audience>/share`."""
+
+    issuer: str = "atrium"
+    audience: str = "atrium"
+    access_ttl_seconds: int = 3_600
+    guest_ttl_seconds: int = 30 * 24 * 3_600
+    share_ttl_seconds: int = 24 * 3_600
+    leeway_seconds: int = 10
+    """How far another machine's clock may be off: `nbf` and `iat` ahead of ours, `exp` behind."""
+    token_bytes_max: int = 8_192
+    """A longer token is refused before any work is done on it."""
+    cache_entries_max: int = 20_000
+    """Verified tokens remembered; an RS256 check takes some fifty times as long as finding one here."""
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int: ...
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """A token that holds: the actor it speaks for, and until when (seconds since the epoch)."""
+
+    actor: Actor
+    expires: int
+    order_id: str = ""
+    """Set by a share token only: the one order that it opens."""
+
+
+class Tokens:
+    """Issues tokens when it has a private key, verifies with the public ones, remembers what it verified."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        signing: SigningKey | None = None,
+        verifying: Mapping[str, RSAPublicKey] | None = None,
+        rules: TokenRules | None = None,
+    ) -> None:
+        self._clock = clock
+        self._signing = signing
+        self._keys = dict(verifying or {})
+        if signing is not None:
+            self._keys.setdefault(signing.kid, signing.public)
+        self._rules = rules or TokenRules()
+        self._share_audience = f"{self._rules.audience}/share"
+        self._seen: dict[bytes, Verified] = {}
+
+    def issue(
+        self,
+        subject: str,
+        roles: tuple[str, ...],
+        organizations: tuple[str, ...] = (),
+        ttl_seconds: int | None = None,
+    ) -> str:
+        """A signed access token. Raises `ValueError` for a subject or role that `verify` would refuse."""
+        _check_actor(subject, roles, organizations)
+        claims = {
+            "aud": self._rules.audience,
+            "sub": subject,
+            "roles": list(roles),
+            "orgs": list(organizations),
+        }
+        return self._sign(claims, self._rules.access_ttl_seconds if ttl_seconds is None else ttl_seconds)
+
+    def issue_guest(self) -> tuple[str, str, int]:
+        """A token for somebody without a login: (token, subject, seconds until it expires)."""
+        subject = f"{GUEST_PREFIX}{new_id()}"
+        ttl = self._rules.guest_ttl_seconds
+        return self.issue(subject, ("customer",), ttl_seconds=ttl), subject, ttl
+
+    def issue_share(self, order_id: str, ttl_seconds: int | None = None) -> tuple[str, int]:
+        """A token that opens this order, to be looked at only: (token, expiry in epoch seconds)."""
+        ttl = self._rules.share_ttl_seconds if ttl_seconds is None else ttl_seconds
+        token = self._sign({"aud": self._share_audience, "sub": f"{SHARE_PREFIX}{order_id}", "order": order_id}, ttl)
+        return token, self._now() + ttl
+
+    def verify(self, token: str) -> Verified:
+        """Whom an access token speaks for. Raises `Unauthenticated` with a code that says what to do."""
+        return self._cached(token, self._rules.audience)
+
+    def verify_share(self, token: str) -> Verified:
+        """Which order a share token opens. Raises `Unauthenticated`."""
+        return self._cached(token, self._share_audience)
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JSON Web Key Set."""
+        return {"keys": [public_jwk(kid, key) for kid, key in sorted(self._keys.items())]}
+
+    def _now(self) -> int:
+        return self._clock.now_ms() // 1_000
+
+    def _sign(self, claims: dict[str, Any], ttl_seconds: int) -> str:
+        if self._signing is None:
+            raise ValueError("this process has no signing key")
+        now = self._now()
+        claims |= {"iss": self._rules.issuer, "iat": now, "exp": now + ttl_seconds, "jti": new_id()}
+        return jwt.encode(claims, self._signing.private, algorithm=_ALGORITHM, headers={"kid": self._signing.kid})
+
+    def _cached(self, token: str, audience: str) -> Verified:
+        if len(token) > self._rules.token_bytes_max:
+            raise _refused("the token is too long")
+        try:
+            key = hashlib.sha256(token.encode("ascii")).digest() + audience.encode()
+        except UnicodeEncodeError:
+            raise _refused("the token is not ASCII") from None
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._check(token, audience)
+            while len(self._seen) >= self._rules.cache_entries_max:
+                del self._seen[next(iter(self._seen))]
+            self._seen[key] = seen
+        if seen.expires + self._rules.leeway_seconds <= self._now():
+            self._seen.pop(key, None)
+            raise Unauthenticated("the token has expired", code="token_expired")
+        return seen
+
+    def _check(self, token: str, audience: str) -> Verified:
+        claims = self._decode(token, audience)
+        expires, issued = claims["exp"], claims["iat"]
+        begins = claims.get("nbf", issued)
+        if not all(type(moment) is int for moment in (expires, issued, begins)):
+            raise _refused("a time in the token is not a whole number")
+        if max(issued, begins) > self._now() + self._rules.leeway_seconds:
+            raise Unauthenticated("the token is not valid yet", code="token_not_yet_valid")
+        if audience == self._share_audience:
+            order_id = claims.get("order")
+            if not isinstance(order_id, str) or claims["sub"] != f"{SHARE_PREFIX}{order_id}" or not is_uuid(order_id):
+                raise _refused("the share token names no order")
+            return Verified(Actor(claims["sub"], (SHARE_ROLE,)), expires, order_id)
+        roles, organizations = claims.get("roles", []), claims.get("orgs", [])
+        try:
+            _check_actor(claims["sub"], roles, organizations)
+        except ValueError as error:
+            raise _refused(str(error)) from None
+        return Verified(Actor(claims["sub"], tuple(roles), tuple(organizations)), expires)
+
+    def _decode(self, token: str, audience: str) -> dict[str, Any]:
+        """Signature, algorithm, key, issuer and audience. Times are checked by our own clock afterwards."""
+        try:
+            header = jwt.get_unverified_header(token)
+            key = self._keys.get(str(header.get("kid", "")))
+            if key is None or header.get("alg") != _ALGORITHM:
+                raise _refused("the token is not signed by a key we know")
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[_ALGORITHM],
+                audience=audience,
+                issuer=self._rules.issuer,
+                options={
+                    "require": ["exp", "iat", "iss", "aud", "sub"],
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError):
+            raise _refused("the token is not valid here") from None
+
+
+def _check_actor(subject: object, roles: object, organizations: object) -> None:
+    plain = subject.removeprefix(GUEST_PREFIX) if isinstance(subject, str) else ""
+    if not is_uuid(plain):
+        raise ValueError("the token's subject is neither a user's id nor a guest's")
+    if not isinstance(roles, list | tuple) or not all(isinstance(role, str) and role in ROLES for role in roles):
+        raise ValueError("the token's roles are not known")
+    if not isinstance(organizations, list | tuple) or not all(
+        isinstance(each, str) and is_uuid(each) for each in organizations
+    ):
+        raise ValueError("the token's organizations are not ids")
+
+
+def _refused(detail: str) -> Unauthenticated:
+    return Unauthenticated(detail, code="token_invalid")
