@@ -9,9 +9,7 @@ from actors.runtime.entity import EntityKind
 KINDS: Final[dict[str, EntityKind[Any]]] = {kind.name: kind for kind in (CartKind(), OrderKind())}
 
 DEVICE_OPERATIONS: Final[dict[str, frozenset[str]]] = {
-    "cart": frozenset(
-        {"set_quantity", "remove_line", "clear", "set_merchant", "dismiss_notices", "begin_checkout", "delete"}
-    ),
+    "cart": frozenset({"set_quantity", "remove_line", "clear", "set_merchant", "dismiss_notices", "delete"}),
     "order": frozenset({"set_status", "cancel", "assign_courier", "report_position"}),
 }
 """Operations whose fields are the sender's own to say; the entity checks who may.
