@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httptools
 import msgspec
@@ -42,12 +42,14 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
 class HttpPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What to run. Worker `w` cycles through `scripts[w % len(scripts)]` on a connection of its own.
 
+    Connections spread evenly over `base_urls`: more than one stands for a balancer that costs nothing.
+
     `key_header` gets a fresh 32-digit key for each request, the same for its repeats; empty sends none.
     With `retry`, answers 429/502/503/504 and lost connections are repeated until they succeed; without it
     every answer that is not 2xx is an error.
     """
 
-    base_url: str
+    base_urls: list[str]
     scripts: list[list[Call]]
     connections: int
     seconds: float
@@ -77,11 +79,19 @@ def encode_call(call: Call, host: str, headers: dict[str, str], key_header: str)
     return _Encoded(head + b"\r\n\r\n" + body, b"")
 
 
+def _address(base_url: str) -> SplitResult:
+    address = urlsplit(base_url)
+    if address.scheme != "http" or address.hostname is None:
+        raise ValueError(f"the load generator speaks plain HTTP only, not {base_url}")
+    return address
+
+
 class _Connection(asyncio.Protocol):
     """One worker: holds at most one request in flight, and reconnects when its connection is lost."""
 
-    def __init__(self, run: "_Run", worker: int, script: Sequence[_Encoded]) -> None:
+    def __init__(self, run: "_Run", worker: int, server: SplitResult, script: Sequence[_Encoded]) -> None:
         self._run = run
+        self._host, self._port = server.hostname or "", server.port or 80
         self._worker = worker
         self._script = script
         self._position = worker % len(script)
@@ -176,7 +186,7 @@ class _Connection(asyncio.Protocol):
     async def connect(self) -> None:
         self._connecting = True
         try:
-            await self._run.loop.create_connection(lambda: self, self._run.host, self._run.port)
+            await self._run.loop.create_connection(lambda: self, self._host, self._port)
         except OSError:
             self._run.recorder.outcome("unreachable")
             self._later(self._reconnect)
@@ -190,13 +200,7 @@ class _Connection(asyncio.Protocol):
 
 class _Run:
     def __init__(self, plan: HttpPlan) -> None:
-        address = urlsplit(plan.base_url)
-        if address.scheme != "http" or address.hostname is None:
-            msg = f"the load generator speaks plain HTTP only, not {plan.base_url}"
-            raise ValueError(msg)
         self.plan = plan
-        self.host = address.hostname
-        self.port = address.port or 80
         self.loop = asyncio.get_running_loop()
         self.clock = time.perf_counter  # uvloop's own clock has steps of a millisecond
         self.recorder = Recorder(plan.connections)
@@ -204,11 +208,14 @@ class _Run:
         self.finished = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._quiet = asyncio.Event()
+        servers = [_address(url) for url in plan.base_urls]
         encoded = [
-            [encode_call(call, address.netloc, plan.headers, plan.key_header) for call in script]
+            [encode_call(call, servers[0].netloc, plan.headers, plan.key_header) for call in script]
             for script in plan.scripts
         ]
-        self._connections = [_Connection(self, w, encoded[w % len(encoded)]) for w in range(plan.connections)]
+        self._connections = [
+            _Connection(self, w, servers[w % len(servers)], encoded[w % len(encoded)]) for w in range(plan.connections)
+        ]
 
     def spawn(self, work: Any) -> None:
         task = self.loop.create_task(work)

@@ -8,6 +8,7 @@ Settings come from the environment of the uvicorn workers: `CRUD_DATABASE_URL`, 
 `CRUD_ISSUER` and `CRUD_AUDIENCE` (unchecked when empty), `CRUD_POOL_SIZE` per worker.
 """
 
+import asyncio
 import hashlib
 import os
 import time
@@ -26,18 +27,20 @@ from sqlalchemy.orm import selectinload
 
 from loadtests.baselines.crud_schema import Cart, CartLine, IdempotencyKey, Product, engine_for
 
-LINE_QUANTITY_MAX: Final = 99
-CART_LINES_MAX: Final = 100
+LINE_QUANTITY_MAX: Final = 999
+CART_LINES_MAX: Final = 200
 VERIFIED_TOKENS_MAX: Final = 10_000
 
 _PUBLIC_KEY = os.environ.get("CRUD_PUBLIC_KEY", "")
 _ISSUER = os.environ.get("CRUD_ISSUER") or None
 _AUDIENCE = os.environ.get("CRUD_AUDIENCE") or None
+_POOL_SIZE = int(os.environ.get("CRUD_POOL_SIZE", "5"))
 _engine = engine_for(
     os.environ.get("CRUD_DATABASE_URL", "postgresql://localhost/atrium"),
-    pool_size=int(os.environ.get("CRUD_POOL_SIZE", "10")),
+    pool_size=_POOL_SIZE,
 )
 _sessions = async_sessionmaker(_engine, expire_on_commit=False)
+_turns = asyncio.Semaphore(_POOL_SIZE)  # first come, first served: the pool itself lets newcomers overtake
 _verified: dict[str, tuple[float, str]] = {}
 
 
@@ -109,7 +112,7 @@ def current_subject(authorization: Annotated[str, Header()] = "") -> str:
 
 async def transaction() -> AsyncIterator[AsyncSession]:
     """One request, one transaction, committed before the answer leaves."""
-    async with _sessions() as session:
+    async with _turns, _sessions() as session:
         yield session
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -12,17 +11,13 @@ import httpx
 from sqlalchemy import insert
 
 from loadtests.baselines.crud_schema import Cart, Product, engine_for, recreate
+from services.tokens import TokenRules
+from storage.embedded.process import free_port
 
 WORKERS = 2
 POOL_SIZE = 5
 """Connections per worker: of 3, 5, 10 and 20 the fastest on two cores, spread and hot."""
 START_SECONDS_MAX = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def seed(
@@ -60,27 +55,44 @@ async def seed(
 
 
 @asynccontextmanager
-async def crud_server(database_url: str, public_key_pem: str, *, pool_size: int = POOL_SIZE) -> AsyncIterator[str]:
-    """Run the baseline; gives its base URL. Raises `TimeoutError` when it does not come up."""
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "uvicorn", "loadtests.baselines.crud_app:app"),
-        *("--host", "127.0.0.1", "--port", str(port), "--workers", str(WORKERS), "--backlog", "4096"),
-        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
-        env={
-            **os.environ,
-            "CRUD_DATABASE_URL": database_url,
-            "CRUD_PUBLIC_KEY": public_key_pem,
-            "CRUD_POOL_SIZE": str(pool_size),
-        },
-    )
+async def crud_server(
+    database_url: str, public_key_pem: str, *, pool_size: int = POOL_SIZE
+) -> AsyncIterator[list[str]]:
+    """Run the workers; gives their base URLs. Raises `TimeoutError` when one does not come up.
+
+    Each worker has a port of its own: behind a shared one the first to wake takes most of the connections,
+    which costs the baseline half of its p99.
+    """
+    rules = TokenRules()
+    environment = {
+        **os.environ,
+        "CRUD_DATABASE_URL": database_url,
+        "CRUD_PUBLIC_KEY": public_key_pem,
+        "CRUD_ISSUER": rules.issuer,
+        "CRUD_AUDIENCE": rules.audience,
+        "CRUD_POOL_SIZE": str(pool_size),
+    }
+    ports = [free_port() for _ in range(WORKERS)]
+    processes = [await _start_worker(port, environment) for port in ports]
     try:
-        base_url = f"http://127.0.0.1:{port}"
-        await _ready(base_url)
-        yield base_url
+        base_urls = [f"http://127.0.0.1:{port}" for port in ports]
+        for base_url in base_urls:
+            await _ready(base_url)
+        yield base_urls
     finally:
-        process.terminate()
-        await process.wait()
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            await process.wait()
+
+
+async def _start_worker(port: int, environment: dict[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "loadtests.baselines.crud_app:app"),
+        *("--host", "127.0.0.1", "--port", str(port), "--backlog", "4096"),
+        *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+        env=environment,
+    )
 
 
 async def _ready(base_url: str) -> None:

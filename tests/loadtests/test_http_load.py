@@ -10,9 +10,9 @@ from loadtests.measure import LoadResult
 _ADD = Call("POST", "/carts/1/items", {"product_id": "p", "quantity": 1})
 
 
-def _plan(url, **changes):
+def _plan(*urls, **changes):
     settings = {"scripts": [[_ADD]], "connections": 8, "seconds": 0.2, "warmup_seconds": 0.05, **changes}
-    return HttpPlan(base_url=url, **settings)
+    return HttpPlan(base_urls=list(urls), **settings)
 
 
 async def test_every_success_reached_the_server_exactly_once_under_a_key_of_its_own(http_server):
@@ -80,3 +80,11 @@ async def test_the_command_prints_one_line_of_results(http_server):
         out, _ = await process.communicate(msgspec.json.encode(_plan(url)))
     result = msgspec.json.decode(out, type=LoadResult)
     assert sum(result.acknowledged) == len(seen.requests)
+
+
+async def test_connections_spread_evenly_over_several_servers(http_server):
+    async with http_server() as (one, at_one), http_server() as (other, at_other):
+        result = await run_http_load(_plan(one, other, connections=4))
+    assert sum(result.acknowledged) == len(at_one.requests) + len(at_other.requests)
+    assert at_one.requests
+    assert at_other.requests
