@@ -58,7 +58,7 @@ class Transport(Protocol):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of a request: the entity's version, whether this repeats an earlier answer, the reply map, the view."""
+    """What became of a request: the entity's version, whether this repeats an earlier answer, reply map, view."""
 
     version: int
     duplicate: bool
@@ -309,7 +309,7 @@ class EntityClient:
         newer = await self._transport.shard_map()
         if newer.version > self._map.version:
             before, self._map = self._map, newer
-            gained = {now for was, now in zip(before.owners, newer.owners, strict=True) if was != now and was != ""}
+            gained = {now for was, now in zip(before.owners, newer.owners, strict=True) if was and was != now}
             for host in sorted(gained):
                 for callback in self._host_changed:
                     callback(host)

@@ -68,7 +68,7 @@ class LocalRuntime:
 
     async def __aenter__(self) -> Self:
         for name in self._names:
-            await self.placement.take_epoch(name)
+            await self.placement.want(name, True)
         await self.placement.assign_free(list(self._names))
         for name in self._names:
             await self.start_host(name)

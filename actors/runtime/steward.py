@@ -80,9 +80,7 @@ class Steward:
         """A planned move: the source lets go, the target takes over with the live entities preloaded."""
         keys = await self._hosts.release(move.source, move.shards, move.target)
         self.moved += len(move.shards)
-        log.info(
-            "shards_moved", source=move.source, target=move.target, shards=len(move.shards), entities=len(keys)
-        )
+        log.info("shards_moved", source=move.source, target=move.target, shards=len(move.shards), entities=len(keys))
         await self._hosts.adopt(move.target, keys)
 
     async def _call_on(self, records: Sequence[HostRecord]) -> None:

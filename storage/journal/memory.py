@@ -17,6 +17,7 @@ from storage.journal.interface import (
     CommitUnknown,
     Cursor,
     Fenced,
+    HostRecord,
     Lease,
     Loaded,
     NewRow,
@@ -91,10 +92,12 @@ class MemoryStore:
         self.index: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         """table → id → columns, with `id` and `version` among them."""
         self.epochs: dict[str, int] = {}
+        self.wanted: dict[str, bool] = {}
         self.owners: list[str] = [""] * shards
         self.map_version = 1
         self._terminate_after_s = terminate_after_s
         self._next_xid = 1
+        self._epochs_given = 0
         self._gates: dict[str, asyncio.Lock] = {}
         self._in_flight: dict[str, list[_Transaction]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -205,9 +208,13 @@ class MemoryStore:
         async with self._gate(host):
             await self._settle(host)
             allowed()
-            epoch = self.epochs.get(host, 0) + 1
-            self.epochs[host] = epoch
-            return epoch
+            return self.raise_epoch(host)
+
+    def raise_epoch(self, host: str) -> int:
+        """Epochs are never used twice, also not by a host that was forgotten and came again."""
+        self._epochs_given += 1
+        self.epochs[host] = self._epochs_given
+        return self._epochs_given
 
     async def settled(self, host: str, change: Callable[[], None]) -> None:
         """Run `change` under `host`'s row lock, with no transaction of it in flight."""
@@ -276,12 +283,12 @@ class MemoryJournal:
             loaded.append(Loaded(*key, snapshot, rows))
         return loaded
 
-    async def rows(self, kind: str, id: str, after: int = 0, upto: int | None = None) -> list[Row]:  # noqa: A002
+    async def rows(self, kind: str, id: str, after: int = 0, upto: int | None = None) -> list[Row]:
         await self.faults.before_read("rows")
         found = self.store.by_entity.get((kind, id), ())
         return [row for row in found if row.version > after and (upto is None or row.version <= upto)]
 
-    async def find_command(self, kind: str, id: str, command_id: bytes) -> Row | None:  # noqa: A002
+    async def find_command(self, kind: str, id: str, command_id: bytes) -> Row | None:
         await self.faults.before_read("find_command")
         return self.store.by_command.get((command_id, kind, id))
 
@@ -311,6 +318,20 @@ class MemoryJournal:
         await self.faults.before_read("shard_map")
         return self.store.shard_map()
 
+    async def hosts(self) -> list[HostRecord]:
+        await self.faults.before_read("hosts")
+        epochs, wanted = self.store.epochs, self.store.wanted
+        return [HostRecord(name, epochs[name], wanted.get(name, True)) for name in sorted(epochs)]
+
+    async def want(self, host: str, wanted: bool) -> None:
+        self.store.epochs.setdefault(host, 0)
+        self.store.wanted[host] = wanted
+
+    async def forget(self, host: str) -> None:
+        if not self.store.wanted.get(host, True) and host not in self.store.owners:
+            self.store.epochs.pop(host, None)
+            self.store.wanted.pop(host, None)
+
     async def assign_free(self, hosts: Sequence[str]) -> ShardMap:
         await self.faults.before_read("assign_free")
         free = [shard for shard, owner in enumerate(self.store.owners) if not owner]
@@ -333,7 +354,7 @@ class MemoryJournal:
 
         def change() -> None:
             if any(self.store.owners[shard] == owner for shard in shards):
-                self.store.epochs[owner] = self.store.epochs.get(owner, 0) + 1
+                self.store.raise_epoch(owner)
                 self.store.move(shards, owner, to)
 
         await self.store.settled(owner, change)

@@ -1,0 +1,131 @@
+"""What runs inside the actor processes: a host and the steward, each with its connections.
+
+Plain classes, known to Ray only through `ray_cluster.py`. They connect at the first call rather than in the
+constructor, which cannot await; the steward's pings are that first call, also after a restart.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.kinds import KINDS
+from actors.runtime.clock import SystemClock
+from actors.runtime.endpoint import HostEndpoint
+from actors.runtime.host import Host
+from actors.runtime.limits import DEFAULTS, Limits
+from actors.runtime.steward import Hosts, Steward
+from actors.runtime.wire import Change
+from storage.bus import Bus
+from storage.journal.postgres import PostgresJournal
+from storage.logs import configure_logging
+
+FENCED_EXIT_CODE = 70
+"""A fenced host ends its process: Ray starts the next incarnation, which takes a new epoch."""
+
+_encode = msgspec.msgpack.Encoder()
+
+
+class RuntimeConfig(msgspec.Struct, frozen=True):
+    """What every process of the runtime needs to know."""
+
+    database_url: str
+    redis_url: str
+    limits: Limits = DEFAULTS
+    log_file: str = ""
+
+
+class BusPublisher:
+    """Committed changes to the gateways that watch, one message per gateway and commit."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    def publish(self, gateway: str, changes: Sequence[Change]) -> None:
+        self._bus.publish(f"atrium:gateway:{gateway}", _encode.encode(changes))
+
+
+class HostActor:
+    """One entity host in its own process."""
+
+    def __init__(self, name: str, config: RuntimeConfig) -> None:
+        configure_logging(config.log_file or None)
+        self._name = name
+        self._config = config
+        self._starting: asyncio.Task[None] | None = None
+        self._host: Host
+        self._endpoint: HostEndpoint
+
+    async def exchange(self, payload: bytes) -> bytes:
+        await self._ready()
+        return await self._endpoint.exchange(payload)
+
+    async def ping(self) -> None:
+        await self._ready()
+
+    async def status(self) -> bytes:
+        """msgpack of `HostStatus` and the process id."""
+        await self._ready()
+        return _encode.encode((self._host.status(), os.getpid()))
+
+    async def release(self, shards: Sequence[int], to: str) -> list[str]:
+        await self._ready()
+        return await self._host.release(shards, to)
+
+    async def adopt(self, keys: Sequence[str]) -> None:
+        await self._ready()
+        await self._host.adopt(keys)
+
+    async def stop(self) -> None:
+        """Commit, snapshot, close. The actor is killed afterwards."""
+        if self._starting is not None:
+            await self._ready()
+            await self._host.stop()
+
+    async def _ready(self) -> None:
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_task(self._start())
+        try:
+            await asyncio.shield(self._starting)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            self._starting = None  # the database was away: try again with the next call
+            raise
+
+    async def _start(self) -> None:
+        config = self._config
+        journal = await PostgresJournal(config.database_url).open()
+        bus = await Bus.connect(config.redis_url)
+        self._host = Host(
+            self._name,
+            journal=journal,
+            placement=journal,
+            kinds=KINDS,
+            clock=SystemClock(),
+            limits=config.limits,
+            publisher=BusPublisher(bus),
+            on_fenced=lambda: os._exit(FENCED_EXIT_CODE),
+        )
+        await self._host.start()
+        self._endpoint = HostEndpoint(self._host)
+
+
+class StewardActor:
+    """The steward in its own process; `reach` gives it its way to the hosts."""
+
+    def __init__(self, config: RuntimeConfig, reach: Callable[[RuntimeConfig], Hosts]) -> None:
+        configure_logging(config.log_file or None)
+        self._config = config
+        self._reach = reach
+        self._tending: asyncio.Task[None] | None = None
+        self._placement: Any = None
+
+    async def begin(self) -> None:
+        """Start tending; repeated calls do nothing."""
+        if self._tending is None:
+            self._placement = await PostgresJournal(self._config.database_url).open()
+            steward = Steward(self._placement, self._reach(self._config), self._config.limits)
+            self._tending = asyncio.get_running_loop().create_task(steward.tend_forever())

@@ -1,0 +1,210 @@
+"""Reactions: whatever follows from an event is done by tailing the journal, at least once.
+
+Each reaction has its own cursor, stored after what it covers was handled. An entry that keeps failing is set
+aside with backoff, and with it everything later of the same entity, so that an entity's events are never
+seen out of order; after `attempts_max` it is parked among the dead letters for people. When the world is
+away (`Temporary`, `OSError`), nobody is blamed: the reaction waits and no attempt counts.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from actors.runtime.clock import Clock
+from actors.runtime.codec import KindCodec
+from actors.runtime.entity import EntityKind
+from domain.errors import Temporary
+from storage.journal.interface import Cursor, Row, Tail
+
+log = structlog.get_logger()
+
+
+class JournalEntry(msgspec.Struct, frozen=True):
+    """One accepted command as reactions see it. Times in milliseconds UTC; `events` are the kind's structs."""
+
+    kind: str
+    id: str
+    version: int
+    position: int
+    time_ms: int
+    actor: str
+    device: str
+    command_id: bytes
+    correlation: str
+    events: tuple[Any, ...]
+
+
+class Reaction(msgspec.Struct, frozen=True):
+    """`handle` takes entries of `kinds` in journal order and must not mind seeing one again."""
+
+    name: str
+    kinds: frozenset[str]
+    handle: Callable[[Sequence[JournalEntry]], Awaitable[None]]
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """An entry waiting for its next attempt."""
+
+    kind: str
+    id: str
+    version: int
+    attempts: int
+
+
+class ReactionStore(Protocol):
+    """Cursors, entries set aside, dead letters (`storage/reactions.py`)."""
+
+    async def cursor(self, reaction: str) -> Cursor: ...
+
+    async def advance(self, reaction: str, cursor: Cursor) -> None: ...
+
+    async def blocked(self, reaction: str) -> set[tuple[str, str]]:
+        """Entities of which something is set aside."""
+
+    async def set_aside(self, reaction: str, row: Row, attempts: int, due_ms: int, error: str) -> None:
+        """Insert, or update the attempts of an entry that is set aside already."""
+
+    async def due(self, reaction: str, now_ms: int, limit: int) -> list[SetAside]:
+        """Entries due now, of each entity only the earliest version."""
+
+    async def done(self, reaction: str, kind: str, id: str, version: int) -> None: ...
+
+    async def park(self, reaction: str, row: Row, attempts: int, error: str) -> None:
+        """Move to the dead letters."""
+
+
+class RowSource(Tail, Protocol):
+    async def rows(self, kind: str, id: str, after: int = 0, upto: int | None = None) -> list[Row]: ...
+
+
+class TailRunner:
+    """Runs one reaction. Only one runner per reaction may be active; see `jobs/reactor.py`."""
+
+    def __init__(
+        self,
+        reaction: Reaction,
+        source: RowSource,
+        store: ReactionStore,
+        kinds: Mapping[str, EntityKind[Any]],
+        clock: Clock,
+        *,
+        attempts_max: int = 8,
+        backoff_ms: int = 250,
+        batch_max: int = 500,
+        poll_ms: int = 100,
+    ) -> None:
+        self.reaction = reaction
+        self._source = source
+        self._store = store
+        self._codecs = {name: KindCodec(kind) for name, kind in kinds.items() if name in reaction.kinds}
+        self._clock = clock
+        self._attempts_max = attempts_max
+        self._backoff_ms = backoff_ms
+        self._batch_max = batch_max
+        self._poll_ms = poll_ms
+        self._cursor: Cursor | None = None
+        self._blocked: set[tuple[str, str]] = set()
+        self.handled = 0
+        self.lag_ms = 0
+
+    async def run_forever(self) -> None:
+        pause = self._poll_ms
+        while True:
+            try:
+                busy = await self.step()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.warning("reaction_waits", reaction=self.reaction.name, error=repr(error))
+                pause = min(pause * 2, 5_000)
+                await asyncio.sleep(pause / 1000)
+                continue
+            pause = self._poll_ms
+            if not busy:
+                await asyncio.sleep(pause / 1000)
+
+    async def step(self) -> bool:
+        """Handle one batch and what is due again; whether there was anything."""
+        if self._cursor is None:
+            self._cursor = await self._store.cursor(self.reaction.name)
+            self._blocked = await self._store.blocked(self.reaction.name)
+        retried = await self._retry_due() if self._blocked else False
+        rows = await self._source.read_after(self._cursor, self._batch_max)
+        self.lag_ms = max(0, self._clock.now_ms() - rows[0].time_ms) if rows else 0
+        if not rows:
+            return retried
+        await self._handle([row for row in rows if row.kind in self._codecs])
+        self._cursor = Cursor(rows[-1].xid, rows[-1].position)
+        await self._store.advance(self.reaction.name, self._cursor)
+        return True
+
+    async def _handle(self, rows: Sequence[Row]) -> None:
+        free = [row for row in rows if (row.kind, row.id) not in self._blocked]
+        for row in rows:
+            if (row.kind, row.id) in self._blocked:
+                await self._store.set_aside(
+                    self.reaction.name, row, 0, self._clock.now_ms(), "waits for an earlier one"
+                )
+        if not free:
+            return
+        try:
+            await self.reaction.handle([self._entry(row) for row in free])
+            self.handled += len(free)
+        except (Temporary, OSError, asyncio.CancelledError):
+            raise
+        except Exception:
+            for row in free:
+                if (row.kind, row.id) in self._blocked:
+                    await self._store.set_aside(self.reaction.name, row, 0, self._clock.now_ms(), "waits")
+                else:
+                    await self._try(row, 0)
+
+    async def _try(self, row: Row, attempts: int) -> bool:
+        """One entry by itself; whether it is out of the way (handled or parked)."""
+        name = self.reaction.name
+        try:
+            await self.reaction.handle([self._entry(row)])
+        except (Temporary, OSError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            attempts += 1
+            log.warning(
+                "reaction_failed", reaction=name, kind=row.kind, id=row.id, version=row.version, attempts=attempts
+            )
+            if attempts >= self._attempts_max:
+                await self._store.park(name, row, attempts, repr(error))
+                return True
+            due_ms = self._clock.now_ms() + self._backoff_ms * 2 ** (attempts - 1)
+            await self._store.set_aside(name, row, attempts, due_ms, repr(error))
+            self._blocked.add((row.kind, row.id))
+            return False
+        self.handled += 1
+        return True
+
+    async def _retry_due(self) -> bool:
+        name = self.reaction.name
+        due = await self._store.due(name, self._clock.now_ms(), self._batch_max)
+        for aside in due:
+            rows = await self._source.rows(aside.kind, aside.id, after=aside.version - 1, upto=aside.version)
+            if not rows or await self._try(rows[0], aside.attempts):
+                await self._store.done(name, aside.kind, aside.id, aside.version)
+        if due:
+            self._blocked = await self._store.blocked(name)
+        return bool(due)
+
+    def _entry(self, row: Row) -> JournalEntry:
+        return JournalEntry(
+            row.kind,
+            row.id,
+            row.version,
+            row.position,
+            row.time_ms,
+            row.actor,
+            row.device,
+            row.command_id,
+            row.correlation,
+            self._codecs[row.kind].events(row.payload),
+        )
