@@ -1,0 +1,68 @@
+# `make` lists what there is. A fresh machine needs Python 3.11 or newer and make, nothing else.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --retries 10 --timeout 60
+
+SEEDS ?= 1000
+NAME ?=
+ARGS ?=
+
+.PHONY: help run test check bench simulate drill fmt clean lock install
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## Replay a day of shopping through the whole stack, kill a host in the middle, count (ARGS="--limit 500 --keep")
+	@$(BIN)/atrium demo $(ARGS)
+
+test: $(STAMP) ## Run the tests (ARGS="-k journal")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## Lint, format, types, floors
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure against the targets (NAME=http for one)
+	@$(BIN)/python -m loadtests.bench $(NAME) $(ARGS)
+
+simulate: $(STAMP) ## Run the runtime under simulated faults (SEEDS=10000)
+	@$(BIN)/python -m loadtests.simulate --seeds $(SEEDS) $(ARGS)
+
+drill: $(STAMP) ## Kill and suspend parts of a real stack under load, and count
+	@$(BIN)/python -m loadtests.drill $(ARGS)
+
+fmt: $(STAMP) ## Format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## Remove what was built and cached; the data folder stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: ## Write requirements.lock anew with the newest versions that pyproject.toml allows
+	@$(PYTHON) cluster/lockfile.py
+
+install: $(STAMP) ## Create .venv with exactly what requirements.lock says
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "atrium needs Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "atrium needs Python 3.11 or newer, $(PYTHON) is older; set PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "creating $(VENV)"; "$(PYTHON)" -m venv $(VENV); }
+	@echo "installing $$(grep -cE '^[A-Za-z0-9]' requirements.lock) packages (once)"
+	@for attempt in 1 2 3; do \
+		$(PIP) install --quiet --no-deps --requirement requirements.lock && break; \
+		test $$attempt -lt 3 || exit 1; \
+		echo "trying again"; sleep $$((attempt * 5)); \
+	done
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
