@@ -37,8 +37,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         default=None,
         validation_alias=_usual("REDIS_URL"),
-        description="redis://:password@host:port/0 or rediss://…; "
-        "unset: the embedded one in the data folder.",
+        description="redis://:password@host:port/0 or rediss://…; unset: the embedded one in the data folder.",
     )
     ray_address: str | None = Field(
         default=None,
@@ -46,29 +45,17 @@ class Settings(BaseSettings):
         description="A running Ray cluster to join; unset: start one.",
     )
 
-    host: str = Field(
-        default="127.0.0.1", description="Address on which HTTP and WebSocket clients are served."
-    )
+    host: str = Field(default="127.0.0.1", description="Address on which HTTP and WebSocket clients are served.")
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port for HTTP and WebSocket clients.")
     entity_hosts: int = Field(
         default=2, ge=1, le=64, description="Entity host actors (count); shards spread over them."
     )
-    gateway_replicas: int = Field(
-        default=1, ge=1, le=256, description="Serve replicas of the gateway (count)."
-    )
+    gateway_replicas: int = Field(default=1, ge=1, le=256, description="Serve replicas of the gateway (count).")
 
-    jwt_issuer: str = Field(
-        default="atrium", min_length=1, description="The `iss` that access tokens must carry."
-    )
-    jwt_audience: str = Field(
-        default="atrium", min_length=1, description="The `aud` that access tokens must carry."
-    )
-    jwt_leeway_s: int = Field(
-        default=10, ge=0, le=300, description="Clock difference tolerated in tokens (seconds)."
-    )
-    access_token_ttl_s: int = Field(
-        default=3600, ge=60, description="Lifetime of issued access tokens (seconds)."
-    )
+    jwt_issuer: str = Field(default="atrium", min_length=1, description="The `iss` that access tokens must carry.")
+    jwt_audience: str = Field(default="atrium", min_length=1, description="The `aud` that access tokens must carry.")
+    jwt_leeway_s: int = Field(default=10, ge=0, le=300, description="Clock difference tolerated in tokens (seconds).")
+    access_token_ttl_s: int = Field(default=3600, ge=60, description="Lifetime of issued access tokens (seconds).")
     share_link_ttl_s: int = Field(
         default=86_400, ge=60, description="Lifetime of a signed order tracking link (seconds)."
     )
@@ -76,9 +63,7 @@ class Settings(BaseSettings):
     cart_ttl_s: int = Field(
         default=86_400, ge=1, description="An open cart untouched for so long is abandoned (seconds)."
     )
-    price_ttl_s: int = Field(
-        default=3_600, ge=1, description="Prices on a cart line are frozen for so long (seconds)."
-    )
+    price_ttl_s: int = Field(default=3_600, ge=1, description="Prices on a cart line are frozen for so long (seconds).")
     checkout_ttl_s: int = Field(
         default=600, ge=1, description="A checkout not finished after so long reopens its cart (seconds)."
     )
@@ -96,9 +81,7 @@ class Settings(BaseSettings):
         gt=0,
         description="A journal transaction longer than this is given up as unknown (seconds).",
     )
-    read_timeout_s: float = Field(
-        default=5.0, gt=0, description="A journal read longer than this fails (seconds)."
-    )
+    read_timeout_s: float = Field(default=5.0, gt=0, description="A journal read longer than this fails (seconds).")
     database_pool_max: int = Field(
         default=5,
         ge=1,
@@ -135,9 +118,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(
-            ("redis://", "rediss://", "unix://")
-        ):
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return value
 

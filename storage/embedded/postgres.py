@@ -257,9 +257,7 @@ class EmbeddedPostgres:
         sql = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608 - a constant
         found = self._command("psql", "-XAtq", self.url_of("postgres"), "-c", sql)
         if found.returncode == 0 and not found.stdout.strip():
-            found = self._command(
-                "psql", "-XAtq", self.url_of("postgres"), "-c", f"CREATE DATABASE {DATABASE}"
-            )
+            found = self._command("psql", "-XAtq", self.url_of("postgres"), "-c", f"CREATE DATABASE {DATABASE}")
         if found.returncode != 0:
             raise EmbeddedServerError(f"{found.stderr.strip()}\n{log_tail(self.log)}")
 

@@ -2,14 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from storage.journal.interface import CommitRefused, CommitUnknown, JournalError
-
-if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
 
 COMMIT_APPLICATION: Final = "atrium-commit"
 """The `application_name` of connections that commit; only these are ever terminated by a fence."""

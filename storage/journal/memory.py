@@ -9,7 +9,7 @@ time is the running loop's, the only order the loop's.
 import asyncio
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from storage.journal.interface import (
@@ -82,7 +82,13 @@ class _Transaction:
 class MemoryStore:
     """The shared state of all hosts. The attributes are public for checkers; only this module writes them."""
 
-    def __init__(self, shards: int = SHARDS, terminate_after_s: float = TERMINATE_AFTER_S) -> None:
+    def __init__(
+        self,
+        shards: int = SHARDS,
+        terminate_after_s: float = TERMINATE_AFTER_S,
+        index_columns: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """`index_columns`: the index tables there are (None: whatever is written), for toy kinds in tests."""
         self.rows: list[Row] = []
         """Every committed row in the order of its commit."""
         self.by_entity: dict[_Key, list[Row]] = defaultdict(list)
@@ -96,6 +102,7 @@ class MemoryStore:
         self.owners: list[str] = [""] * shards
         self.map_version = 1
         self._terminate_after_s = terminate_after_s
+        self._index_columns = index_columns
         self._next_xid = 1
         self._epochs_given = 0
         self._gates: dict[str, asyncio.Lock] = {}
@@ -140,6 +147,7 @@ class MemoryStore:
         try:
             await inside(rows)
             self._refuse_duplicates(rows)
+            self._refuse_unknown_index(rows)
             self._write(transaction.xid, rows, done)
         finally:
             self._in_flight[lease.host].remove(transaction)
@@ -158,6 +166,13 @@ class MemoryStore:
                 raise CommitRefused(f"{row.kind}/{row.id} has that command")
             versions.add(version)
             commands.add(command)
+
+    def _refuse_unknown_index(self, rows: Iterable[NewRow]) -> None:
+        for row in rows:
+            if row.index is not None and self._index_columns is not None:
+                known = self._index_columns.get(row.index.table)
+                if known is None or not set(row.index.columns) <= set(known):
+                    raise CommitRefused(f"{row.index.table} is no index table, or has other columns")
 
     def _write(self, xid: int, rows: Iterable[NewRow], done: Iterable[TimerDone]) -> None:
         for timer in done:

@@ -35,10 +35,6 @@ _FORGET: Final = (
 )
 _REGISTER: Final = "INSERT INTO hosts (host, epoch) SELECT unnest($1::text[]), 0 ON CONFLICT DO NOTHING"
 _HOSTS: Final = "SELECT host, epoch, wanted FROM hosts ORDER BY host"
-_WANT: Final = "INSERT INTO hosts (host, epoch, wanted) VALUES ($1, 0, $2) ON CONFLICT (host) DO UPDATE SET wanted = $2"
-_FORGET: Final = (
-    "DELETE FROM hosts WHERE host = $1 AND NOT wanted AND NOT EXISTS (SELECT FROM shards WHERE shards.host = $1)"
-)
 _LOCK_HOST: Final = "SELECT epoch FROM hosts WHERE host = $1 FOR NO KEY UPDATE"
 _MOVE: Final = "UPDATE shards SET host = $1 WHERE shard = ANY($2::smallint[]) AND host = $3"
 _RAISE_VERSION: Final = "UPDATE shard_map SET version = version + 1"
@@ -76,19 +72,6 @@ class PostgresPlacement:
     async def hosts(self) -> list[HostRecord]:
         async with store_errors(), self._pool.acquire(timeout=self._timeout_s) as connection:
             return [HostRecord(*record) for record in await connection.fetch(_HOSTS)]
-
-    async def want(self, host: str, wanted: bool) -> None:
-        async with self._fencing() as connection:
-            await connection.execute(_WANT, host, wanted)
-
-    async def forget(self, host: str) -> None:
-        async with self._fencing() as connection:
-            await connection.execute(_FORGET, host)
-
-    async def hosts(self) -> list[HostRecord]:
-        async with store_errors(), self._pool.acquire(timeout=self._timeout_s) as connection:
-            found = await connection.fetch("SELECT host, epoch, wanted FROM hosts ORDER BY host")
-        return [HostRecord(*record) for record in found]
 
     async def want(self, host: str, wanted: bool) -> None:
         async with self._fencing() as connection:

@@ -21,7 +21,6 @@ from storage.journal.interface import (
     Cursor,
     Fenced,
     HostRecord,
-    HostRecord,
     Lease,
     Loaded,
     NewRow,
@@ -203,15 +202,6 @@ class PostgresJournal:
 
     async def shard_map(self) -> ShardMap:
         return await self._placement.shard_map()
-
-    async def hosts(self) -> list[HostRecord]:
-        return await self._placement.hosts()
-
-    async def want(self, host: str, wanted: bool) -> None:
-        await self._placement.want(host, wanted)
-
-    async def forget(self, host: str) -> None:
-        await self._placement.forget(host)
 
     async def hosts(self) -> list[HostRecord]:
         return await self._placement.hosts()

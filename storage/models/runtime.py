@@ -11,12 +11,16 @@ from sqlalchemy import (
     Identity,
     Index,
     PrimaryKeyConstraint,
+    Sequence,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import Base, Big, Blob, Id, Label, Moment, Small, Xid8
+
+HOST_EPOCHS = Sequence("host_epochs", metadata=Base.metadata)
+"""Where every new epoch comes from."""
 
 
 class HostRow(Base):

@@ -61,6 +61,7 @@ def upgrade() -> None:
 
 
 def _placement() -> None:
+    op.execute("CREATE SEQUENCE host_epochs")
     op.create_table(
         "hosts",
         _id("host"),
@@ -213,9 +214,7 @@ def _catalog() -> None:
         _now("updated_at"),
         sa.CheckConstraint("price_minor >= 0", name="ck_products_price"),
         sa.CheckConstraint("max_quantity > 0", name="ck_products_max_quantity"),
-        sa.ForeignKeyConstraint(
-            ["merchant_id"], ["organizations.id"], name="fk_products_merchant_id_organizations"
-        ),
+        sa.ForeignKeyConstraint(["merchant_id"], ["organizations.id"], name="fk_products_merchant_id_organizations"),
         sa.PrimaryKeyConstraint("id", name="pk_products"),
         sa.UniqueConstraint("merchant_id", "sku", name="uq_products_merchant_id_sku"),
     )
@@ -267,3 +266,4 @@ def downgrade() -> None:
         *("carts", "reminders", "snapshots", "journal", "shard_map", "shards", "hosts"),
     ):
         op.drop_table(table)
+    op.execute("DROP SEQUENCE host_epochs")

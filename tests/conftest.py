@@ -1,0 +1,63 @@
+"""Shared fixtures: one embedded Postgres and one Redis per session, a fresh database per test.
+
+Mark tests that use them `stack`.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+import redis
+import structlog
+
+from domain.ids import new_id
+from storage import migrate
+from storage.embedded.postgres import EmbeddedPostgres
+from storage.embedded.redis import EmbeddedRedis
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The session's Postgres; its database `atrium` is migrated and only ever copied from."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    try:
+        asyncio.run(migrate.upgrade(server.url))
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The URL of a fresh, migrated database of this test's own."""
+    name = "test_" + new_id().replace("-", "")
+    admin = await asyncpg.connect(postgres_server.url_of("postgres"))
+    try:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE atrium")
+        yield postgres_server.url_of(name)
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """The URL of the session's Redis, emptied for this test."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
