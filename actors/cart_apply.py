@@ -42,7 +42,8 @@ def _line_added(state: CartState, event: LineAdded, meta: Meta) -> None:
 
 def _quantity_changed(state: CartState, event: QuantityChanged, meta: Meta) -> None:
     line = state.lines[event.line_id]
-    state.lines[line.line_id] = _replace(line, quantity=event.quantity, changed_version=meta.version)
+    most = line.max_quantity if event.max_quantity < 0 else event.max_quantity
+    state.lines[line.line_id] = _replace(line, quantity=event.quantity, changed_version=meta.version, max_quantity=most)
     state.active_at_ms = meta.time_ms
 
 

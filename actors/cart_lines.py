@@ -69,14 +69,15 @@ def add_line(state: CartState, command: AddLine, ctx: Context) -> Decision:
         line_id = str(state.next_line)
         return Decision((*events, _added(line_id, command)), {"line_id": line_id})
     quantity = line.quantity + command.quantity
-    limit = quantity_limit(command.max_quantity or line.max_quantity)
+    limit = quantity_limit(command.max_quantity)
     if quantity > limit:
         raise _too_many_units(line.line_id, line.quantity, limit)
     if line.unavailable:
         events.append(AvailabilityChanged(line.line_id, available=True))
     if ctx.now_ms >= line.priced_at_ms + PRICE_TTL_MS:
         events.append(_repriced(line, command.unit_price_minor, command.options))
-    events.append(QuantityChanged(line.line_id, quantity, line.quantity))
+    most = -1 if command.max_quantity == line.max_quantity else command.max_quantity
+    events.append(QuantityChanged(line.line_id, quantity, line.quantity, max_quantity=most))
     return Decision(tuple(events), {"line_id": line.line_id})
 
 
@@ -154,6 +155,9 @@ def merge(state: CartState, command: Merge, ctx: Context) -> Decision:
             raise invalid_field(f"lines.{at}", "duplicate", "Each choice at most once.")
         line = _find(held.values(), choice)
         if line is not None:
+            limit = quantity_limit(line.max_quantity)
+            if choice.quantity > limit:
+                raise _too_many_units(line.line_id, line.quantity, limit)
             if line.quantity != choice.quantity:
                 events.append(QuantityChanged(line.line_id, choice.quantity, line.quantity))
         else:
@@ -198,9 +202,7 @@ def _merchant_events(state: CartState, merchant_id: str, *, replace: bool) -> li
 def _find(lines: Iterable[CartLine], choice: _Choice) -> CartLine | None:
     product_id = choice.product_id
     for line in lines:
-        if line.product_id == product_id and same_choice(
-            line, product_id, choice.options, choice.instructions
-        ):
+        if line.product_id == product_id and same_choice(line, product_id, choice.options, choice.instructions):
             return line
     return None
 
@@ -238,6 +240,8 @@ def _check_choice(choice: _Choice, path: str) -> None:
         _check_options(choice.options, f"{path}options")
     if choice.instructions:
         check_text(choice.instructions, f"{path}instructions", length_max=INSTRUCTIONS_LENGTH_MAX)
+    if choice.max_quantity < 0:
+        raise invalid_field(f"{path}max_quantity", "out_of_range", "Must not be negative.")
     limit = quantity_limit(choice.max_quantity)
     if choice.quantity > limit:
         raise invalid_field(f"{path}quantity", QUANTITY_LIMIT, f"At most {limit} of this product.")

@@ -61,12 +61,16 @@ class LineAdded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, t
 
 
 class QuantityChanged(msgspec.Struct, frozen=True, omit_defaults=True, tag="quantity_changed"):
-    """`overwrote`: the sender had not seen `was`; kept so that the loser of the race is in the history."""
+    """`overwrote`: the sender had not seen `was`; kept so that the loser of the race is in the history.
+
+    `max_quantity` -1: as it was.
+    """
 
     line_id: str
     quantity: int
     was: int
     overwrote: bool = False
+    max_quantity: int = -1
 
 
 class LineUpdated(msgspec.Struct, frozen=True, omit_defaults=True, tag="line_updated"):

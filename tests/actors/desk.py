@@ -35,8 +35,8 @@ class Desk(Generic[S]):
         self.reminders: dict[str, int] = {}
         self.signals: dict[str, Any] = {}
         self._turns = 0
-        self._events = msgspec.msgpack.Decoder(tuple[Union[kind.events], ...])
-        self._commands = msgspec.msgpack.Decoder(Union[kind.commands])
+        self._events = msgspec.msgpack.Decoder(tuple[Union[kind.events], ...])  # noqa: UP007 - built at run time
+        self._commands = msgspec.msgpack.Decoder(Union[kind.commands])  # noqa: UP007 - same
         self._state = msgspec.msgpack.Decoder(kind.state)
 
     def do(self, command: Any, actor: Actor, device: str = "") -> Decision:
