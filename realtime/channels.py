@@ -1,0 +1,62 @@
+"""Channel names: `kind/id` is one entity, `kind/id/name` a group; and what an endpoint lets through."""
+
+import re
+from typing import Final
+
+import msgspec
+
+Ref = tuple[str, str]
+"""(kind, id)"""
+
+_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,127}"
+_ENTITY: Final = re.compile(rf"([a-z_]{{1,32}})/({_ID})")
+_GROUP: Final = re.compile(rf"[a-z_]{{1,32}}/{_ID}/[a-z_]{{1,32}}")
+
+
+def entity_ref(name: str) -> Ref | None:
+    """(kind, id) when `name` is well-formed as an entity."""
+    match = _ENTITY.fullmatch(name)
+    return (match[1], match[2]) if match else None
+
+
+def is_group(name: str) -> bool:
+    return _GROUP.fullmatch(name) is not None
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What one endpoint admits. `only` empty: every channel of `kinds`, and groups if `groups`.
+
+    `subscribes` are its own subscriptions, made after the hello; `tracking` ones coalesce for slow consumers.
+    """
+
+    kinds: frozenset[str]
+    groups: bool = True
+    only: frozenset[str] = frozenset()
+    subscribes: tuple[str, ...] = ()
+    tracking: bool = False
+
+    def admits_entity(self, name: str) -> bool:
+        if self.only:
+            return name in self.only
+        match = _ENTITY.fullmatch(name)
+        return match is not None and match[1] in self.kinds
+
+    def admits_channel(self, name: str) -> bool:
+        return self.admits_entity(name) or (self.groups and not self.only and is_group(name))
+
+
+def live(kinds: frozenset[str]) -> Scope:
+    """`/api/v1/live`: any admitted kind and any group; subscribes nothing by itself."""
+    return Scope(kinds=kinds)
+
+
+def order_tracking(order_id: str) -> Scope:
+    """`/api/v1/orders/{id}/track`: that order and nothing else."""
+    name = f"order/{order_id}"
+    return Scope(
+        kinds=frozenset({"order"}),
+        groups=False,
+        only=frozenset({name}),
+        subscribes=(name,),
+        tracking=True,
+    )

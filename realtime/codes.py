@@ -1,0 +1,23 @@
+"""Close codes of `atrium.v1`. 4000-4499: reconnect and resume. 4500-4999: stop; the device keeps its queue."""
+
+from typing import Final
+
+SHUTDOWN: Final = 4001
+TOKEN_EXPIRED: Final = 4003
+SLOW_CONSUMER: Final = 4008
+NO_PONG: Final = 4012
+RATE: Final = 4013
+
+TOKEN_INVALID: Final = 4500
+BAD_FRAME: Final = 4501
+NO_HELLO: Final = 4502
+CONNECTION_LIMIT: Final = 4504
+VERSION: Final = 4506
+
+STOP_FROM: Final = 4500
+STOP_TO: Final = 4999
+
+
+def may_reconnect(code: int) -> bool:
+    """Whether a client that was closed with `code` should come back by itself."""
+    return not STOP_FROM <= code <= STOP_TO

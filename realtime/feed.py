@@ -1,0 +1,203 @@
+"""What a gateway remembers of a watched entity, a channel, and one connection's interest in a channel."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from actors.runtime.entity import Actor
+from realtime.channels import Ref
+from realtime.codec import Codec
+from realtime.frames import ChangeFrame, Origin, ServerSignal
+from realtime.outbox import Key
+
+if TYPE_CHECKING:
+    from actors.runtime.wire import Change
+
+UNKNOWN = -1
+"""The version of a feed before anything was read."""
+
+unpack = msgspec.msgpack.Decoder().decode
+
+
+class Subscriber(Protocol):
+    """One connection, as the hub sees it. Nothing here may block or raise."""
+
+    @property
+    def codec(self) -> Codec: ...
+    @property
+    def actor(self) -> Actor: ...
+    def deliver(self, frame: bytes, key: Key | None) -> None: ...
+    def lost(self, channel: str, code: str) -> None:
+        """The right to see this channel has ended; the subscription is gone."""
+
+
+class Update:
+    """One step of an entity: a patch from `version - 1`, a whole view, or (version 0) a signal.
+
+    Encodes itself once per encoding, whatever the number of channels and sockets.
+    """
+
+    __slots__ = ("_raws", "by", "hlc", "patch", "signal", "state", "version", "view")
+
+    def __init__(
+        self,
+        version: int,
+        hlc: str,
+        *,
+        patch: bytes = b"",
+        view: bytes = b"",
+        state: Any = None,
+        by: Origin | None = None,
+        signal: str = "",
+    ) -> None:
+        self.version = version
+        self.hlc = hlc
+        self.patch = patch
+        self.view = view
+        self.state = state
+        self.by = by
+        self.signal = signal
+        self._raws: dict[tuple[Codec, bool], msgspec.Raw] = {}
+
+    def frame(self, channel: str, ent: str, codec: Codec, *, as_state: bool) -> bytes:
+        if self.signal:
+            args = self._raw(codec, as_state=False)
+            return codec.encode(ServerSignal(ch=channel, ent=ent, name=self.signal, args=args, hlc=self.hlc))
+        whole = not self.patch or (as_state and self.state is not None)
+        raw = self._raw(codec, as_state=whole)
+        frame = ChangeFrame(ch=channel, ent=ent, ver=self.version, hlc=self.hlc)
+        if whole:
+            frame.state = raw
+        else:
+            frame.patch = raw
+        if self.by is not None:
+            frame.by = self.by
+        return codec.encode(frame)
+
+    def _raw(self, codec: Codec, *, as_state: bool) -> msgspec.Raw:
+        raw = self._raws.get((codec, as_state))
+        if raw is None:
+            if not as_state:
+                raw = codec.raw(self.patch)
+            elif self.view:
+                raw = codec.raw(self.view)
+            else:
+                raw = codec.value(self.state)
+            self._raws[codec, as_state] = raw
+        return raw
+
+
+class Sub:
+    """One connection's interest in one channel.
+
+    `pending` holds what came since registration while the state is being read; None once the snapshot is out.
+    `ahead` names entities of which this connection already has a later version than the feed has seen.
+    `as_state`: it wants whole states, not patches. `coalesces`: when its consumer is slow, the newest state
+    replaces what waits.
+    """
+
+    __slots__ = ("ahead", "as_state", "channel", "coalesces", "overflowed", "pending", "subscriber")
+
+    def __init__(self, subscriber: Subscriber, channel: "Channel", *, as_state: bool, coalesces: bool) -> None:
+        self.subscriber = subscriber
+        self.channel = channel
+        self.as_state = as_state
+        self.coalesces = coalesces or as_state
+        self.pending: list[tuple[Feed, Update]] | None = []
+        self.overflowed = False
+        self.ahead: dict[str, int] = {}
+
+
+class Channel:
+    """`ref` is the entity of `kind/id`, None for a group; a group's `members` are in order of their last change."""
+
+    __slots__ = (
+        "catch_up_at",
+        "idle_since",
+        "members",
+        "name",
+        "ref",
+        "renew_at",
+        "renewing",
+        "subs",
+        "turn",
+        "watched",
+    )
+
+    def __init__(self, name: str, ref: Ref | None) -> None:
+        self.name = name
+        self.ref = ref
+        self.subs: dict[Subscriber, Sub] = {}
+        self.members: dict[Ref, Feed] = {}
+        self.watched = False
+        self.renewing = False
+        self.renew_at = 0.0
+        self.catch_up_at = 0.0
+        self.idle_since: float | None = None
+        self.turn = 0
+
+    def live(self) -> bool:
+        return any(sub.pending is None for sub in self.subs.values())
+
+    def next_actor(self) -> Actor | None:
+        """The subscribers' actors in turn, so that everybody's right to see is asked again now and then."""
+        if not self.subs:
+            return None
+        self.turn += 1
+        subscribers = list(self.subs)
+        return subscribers[self.turn % len(subscribers)].actor
+
+
+class Feed:
+    """One watched entity. Every live subscription stands at `version`, except those `ahead`.
+
+    `state` is kept, decoded, only where a subscription may need the whole of it later.
+    """
+
+    __slots__ = (
+        "attempts",
+        "ent",
+        "groups",
+        "own",
+        "ref",
+        "resyncing",
+        "state",
+        "state_version",
+        "version",
+        "waiting",
+    )
+
+    def __init__(self, ref: Ref) -> None:
+        self.ref = ref
+        self.ent = f"{ref[0]}/{ref[1]}"
+        self.version = UNKNOWN
+        self.own: Channel | None = None
+        self.groups: dict[str, Channel] = {}
+        self.resyncing = False
+        self.attempts = 0
+        self.waiting: list[Change] = []
+        self.state: Any = None
+        self.state_version = UNKNOWN
+
+    def channels(self) -> Iterator[Channel]:
+        if self.own is not None:
+            yield self.own
+        yield from self.groups.values()
+
+    def live(self) -> bool:
+        return any(channel.live() for channel in self.channels())
+
+    def wanted(self) -> bool:
+        return any(channel.subs for channel in self.channels())
+
+    def keeps_state(self) -> bool:
+        return any(sub.coalesces for channel in self.channels() for sub in channel.subs.values())
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What an entity answered: its version, and its view (msgpack) unless the reader has that version."""
+
+    ref: Ref
+    version: int
+    view: bytes

@@ -1,0 +1,115 @@
+"""All sockets of one gateway process: admission, the common tick, and the drain."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from typing import Final
+
+import structlog
+
+from domain.ids import new_id
+from realtime import codes
+from realtime.channels import Scope
+from realtime.codec import Codec
+from realtime.ports import Credentials, Sleep, Socket
+from realtime.session import Services, Session
+
+log = structlog.get_logger()
+
+_DRAIN_STEP_SECONDS: Final = 0.1
+
+
+class Gateway:
+    """`start` it once, `serve` each accepted socket, `drain` before going down."""
+
+    def __init__(self, services: Services, *, sleep: Sleep = asyncio.sleep, rng: random.Random | None = None) -> None:
+        self.services = services
+        self.draining = False
+        self._sleep = sleep
+        self._rng = rng or random.Random()
+        self._sessions: set[Session] = set()
+        self._ticker: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def sessions(self) -> Iterator[Session]:
+        return iter(self._sessions)
+
+    async def start(self) -> None:
+        await self.services.hub.start()
+        self._ticker = asyncio.get_running_loop().create_task(self._tick_for_ever())
+
+    async def stop(self) -> None:
+        """Close what is left, let running commands end, stop the hub."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        for session in list(self._sessions):
+            session.shut(codes.SHUTDOWN, "shutdown")
+        running = list(self.services.running)
+        if running:
+            await asyncio.wait(running, timeout=self.services.limits.close_seconds_max)
+        await self.services.hub.stop()
+
+    async def serve(self, socket: Socket, codec: Codec, scope: Scope, credentials: Credentials) -> None:
+        """One accepted socket, until it is closed."""
+        if self.draining:
+            await self._refuse(socket, codes.SHUTDOWN, "draining")
+            return
+        if len(self._sessions) >= self.services.limits.connections_max:
+            await self._refuse(socket, codes.CONNECTION_LIMIT, "too many connections")
+            return
+        session = Session(socket, self.services, codec, scope, credentials, new_id())
+        self._sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+
+    def tick(self, now: float) -> None:
+        """Deadlines of sockets and watches. Isolated: one session's failure does not stop the others."""
+        for session in list(self._sessions):
+            try:
+                session.tick(now)
+            except Exception:
+                log.exception("session_tick_failed", connection=session.connection.conn_id)
+        self.services.hub.tick(now)
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Tell every client to go elsewhere, then close with 4001, spread over `seconds` so that they do not
+        all come back at once. Returns when nobody is left or the time is up."""
+        limits = self.services.limits
+        seconds = limits.drain_seconds if seconds is None else seconds
+        self.draining = True
+        start = self.services.clock()
+        leaving: list[tuple[float, Session]] = []
+        for session in list(self._sessions):
+            session.goaway(int(seconds * 1000))
+            leaving.append((start + self._rng.uniform(0.25, 0.9) * seconds, session))
+        leaving.sort(key=lambda one: one[0])
+        due = iter(leaving)
+        following = next(due, None)
+        while self._sessions and self.services.clock() < start + seconds:
+            now = self.services.clock()
+            while following is not None and following[0] <= now:
+                following[1].shut(codes.SHUTDOWN, "shutdown")
+                following = next(due, None)
+            await self._sleep(min(_DRAIN_STEP_SECONDS, seconds))
+        for session in list(self._sessions):
+            session.shut(codes.SHUTDOWN, "shutdown")
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await self._sleep(self.services.limits.tick_seconds)
+            try:
+                self.tick(self.services.clock())
+            except Exception:
+                log.exception("gateway_tick_failed")
+
+    async def _refuse(self, socket: Socket, code: int, reason: str) -> None:
+        try:
+            async with asyncio.timeout(self.services.limits.close_seconds_max):
+                await socket.close(code, reason)
+        except (TimeoutError, ConnectionError) as error:
+            log.debug("refused_socket_gone", error=repr(error))

@@ -1,0 +1,110 @@
+"""What waits to be sent on one socket, bounded in bytes and age.
+
+Frames with a key belong to a tracking channel: when the consumer is slow they are dropped, the key is remembered,
+and once the rest has drained the newest state (and the newest signal of each name) goes out in their place.
+Frames without a key are never dropped: when they alone pass the bound, the consumer is too slow.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+Key = tuple[str, str, str]
+"""Channel, entity (`kind/id`), and the signal's name or `""` for the state."""
+
+EXEMPT: Final[Key] = ("", "", "")
+"""For pings: kept, but their age is the pong deadline's business."""
+
+_Waiting = tuple[bytes, float, Key | None]
+
+
+class Outbox:
+    __slots__ = ("_bytes", "_bytes_max", "_newest", "_queue", "_seconds_max", "_sending", "_stale")
+
+    def __init__(
+        self, bytes_max: int, seconds_max: float, newest: Callable[[str, str], bytes | None] = lambda _ch, _ent: None
+    ) -> None:
+        """`newest(channel, entity)` encodes the newest state, or None when it is no longer subscribed."""
+        self._bytes_max = bytes_max
+        self._seconds_max = seconds_max
+        self._newest = newest
+        self._queue: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._sending: _Waiting | None = None
+        self._stale: dict[tuple[str, str], dict[str, bytes]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._queue) or bool(self._stale)
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._bytes
+
+    def push(self, frame: bytes, now: float, key: Key | None = None) -> bool:
+        """Queue a frame; False when the consumer is too slow to be kept."""
+        if key is not None and self._stale:
+            signals = self._stale.get(key[:2])
+            if signals is not None:
+                if key[2]:
+                    signals[key[2]] = frame
+                return True
+        self._queue.append((frame, now, key))
+        self._bytes += len(frame)
+        return self._bytes <= self._bytes_max or self._coalesce()
+
+    def pop(self, now: float) -> bytes | None:
+        """The next frame to send, or None. The one before counts as sent."""
+        if not self._queue and self._stale:
+            self._refill(now)
+        if not self._queue:
+            self._sending = None
+            return None
+        entry = self._queue.popleft()
+        self._bytes -= len(entry[0])
+        self._sending = entry
+        return entry[0]
+
+    def keeps_up(self, now: float) -> bool:
+        """False when a frame that cannot be dropped has waited for too long. Coalesces the others."""
+        limit = now - self._seconds_max
+        sending = self._sending
+        if sending is not None and sending[2] is None and sending[1] < limit:
+            return False
+        if not self._queue or self._queue[0][1] >= limit:
+            return True
+        self._coalesce()
+        return not any(key is None and at < limit for _, at, key in self._queue)
+
+    def clear(self) -> None:
+        self._queue.clear()
+        self._stale.clear()
+        self._bytes = 0
+
+    def _coalesce(self) -> bool:
+        kept: deque[_Waiting] = deque()
+        for entry in self._queue:
+            frame, _, key = entry
+            if key is None or key is EXEMPT:
+                kept.append(entry)
+                continue
+            signals = self._stale.setdefault(key[:2], {})
+            if key[2]:
+                signals[key[2]] = frame
+        self._queue = kept
+        self._bytes = sum(len(frame) for frame, _, _ in kept)
+        return self._bytes <= self._bytes_max
+
+    def _refill(self, now: float) -> None:
+        while self._stale and not self._queue:
+            target = next(iter(self._stale))
+            signals = self._stale.pop(target)
+            state = self._newest(*target)
+            if state is None:
+                continue
+            self._append(state, now, (*target, ""))
+            for name, frame in signals.items():
+                self._append(frame, now, (*target, name))
+
+    def _append(self, frame: bytes, now: float, key: Key) -> None:
+        self._queue.append((frame, now, key))
+        self._bytes += len(frame)

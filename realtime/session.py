@@ -1,0 +1,337 @@
+"""One socket at work: reads frames into its connection, acts on them, writes what the connection has to say."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+import structlog
+
+from actors.runtime.entity import Actor
+from domain.errors import AtriumError, Temporary, Unauthenticated
+from domain.ids import is_uuid
+from realtime import codes
+from realtime.channels import Scope
+from realtime.codec import Codec
+from realtime.commands import CommandRunner
+from realtime.connection import Connection, Phase
+from realtime.frames import (
+    Ack,
+    AnyClientFrame,
+    Auth,
+    ClientSignal,
+    Command,
+    Hello,
+    Reference,
+    Subscribe,
+    Unsubscribe,
+    Wanted,
+)
+from realtime.hub import Hub, wall_ms
+from realtime.limits import DEFAULTS, Limits
+from realtime.outbox import Key
+from realtime.ports import (
+    Authenticator,
+    Clock,
+    CommandPort,
+    Credentials,
+    DeviceKeepsCount,
+    Identity,
+    Socket,
+    Watermarks,
+)
+
+log = structlog.get_logger()
+
+_INTERNAL_ERROR = 1011
+_KEEPS_COUNT = DeviceKeepsCount()
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """What every session of a gateway shares. `running` holds commands that outlive their socket."""
+
+    hub: Hub
+    port: CommandPort
+    authenticator: Authenticator
+    watermarks: Watermarks = _KEEPS_COUNT
+    limits: Limits = DEFAULTS
+    clock: Clock = time.monotonic
+    wall: Callable[[], int] = wall_ms
+    running: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
+
+
+class Session:
+    """Drive it with `run()`; call `tick` about once a second. It is the hub's `Subscriber`."""
+
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_credentials",
+        "_gone",
+        "_hub",
+        "_reader",
+        "_released",
+        "_runner",
+        "_services",
+        "_socket",
+        "_stopped",
+        "_tasks",
+        "_writer",
+        "actor",
+        "codec",
+        "connection",
+    )
+
+    def __init__(
+        self, socket: Socket, services: Services, codec: Codec, scope: Scope, credentials: Credentials, conn_id: str
+    ) -> None:
+        self.actor = Actor("")
+        self.codec = codec
+        self._socket = socket
+        self._services = services
+        self._credentials = credentials
+        self._clock = services.clock
+        self._hub = services.hub
+        self.connection = Connection(codec, scope, services.limits, conn_id, self._clock(), self._newest)
+        self._runner = CommandRunner(
+            self.connection,
+            services.port,
+            self._clock,
+            self._wake,
+            self._hub.table.note_origin,
+            services.running,
+        )
+        self._reader: asyncio.Task[Any] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gone = False
+        self._stopped = False
+        self._released = False
+
+    async def run(self) -> None:
+        """Until the socket is closed, by whichever side."""
+        self._reader = task = asyncio.current_task()
+        try:
+            await self._read()
+        except asyncio.CancelledError:
+            if not self._stopped or task is None:
+                self._abandon()
+                raise  # the server goes down; it was not us who stopped reading
+            task.uncancel()
+        except Exception:
+            log.exception("session_failed", connection=self.connection.conn_id)
+            self.connection.shut(_INTERNAL_ERROR, "internal error", flush=False)
+        finally:
+            self._release()
+        await self._finish()
+
+    def tick(self, now: float) -> None:
+        self.connection.tick(now)
+        self._wake()
+
+    def goaway(self, drain_ms: int) -> None:
+        self.connection.goaway(drain_ms, self._clock())
+        self._wake()
+
+    def shut(self, code: int, reason: str) -> None:
+        self.connection.shut(code, reason)
+        self._wake()
+
+    # -- the hub's side ---------------------------------------------------------------------------
+
+    def deliver(self, frame: bytes, key: Key | None) -> None:
+        self.connection.push(frame, self._clock(), key)
+        self._wake()
+
+    def lost(self, channel: str, code: str) -> None:
+        self.connection.channels.pop(channel, None)
+        self.connection.refuse(channel, "subscribe", code, self._clock())
+        self._wake()
+
+    def _newest(self, channel: str, ent: str) -> bytes | None:
+        return self._hub.table.newest(channel, ent, self)
+
+    # -- in ---------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        connection, socket, clock, runner = self.connection, self._socket, self._clock, self._runner
+        while connection.closing is None:
+            data = await socket.receive()
+            if data is None:
+                self._gone = True
+                return
+            frame = connection.receive(data, clock())
+            if type(frame) is Command:
+                runner.submit(frame)
+            elif frame is not None:
+                await self._act(frame)
+            if connection.outbox:
+                self._wake()
+
+    async def _act(self, frame: AnyClientFrame) -> None:
+        match frame:
+            case Hello():
+                await self._hello(frame)
+            case Auth(token=token):
+                await self._authenticate_again(token)
+            case Subscribe(id=ref, ch=channel, have=have, mode=mode):
+                self._subscribe(channel, have, mode, ref)
+            case Unsubscribe(ch=channel):
+                self.connection.channels.pop(channel, None)
+                self._hub.unsubscribe(self, channel)
+            case ClientSignal():
+                self._runner.signal(frame)
+            case Ack(results_upto=upto):
+                connection = self.connection
+                await self._services.watermarks.acked(self.actor, connection.device_id, connection.epoch, upto)
+            case _:
+                pass
+
+    async def _hello(self, hello: Hello) -> None:
+        connection, clock = self.connection, self._clock
+        if hello.device_id and not is_uuid(hello.device_id):
+            connection.shut(codes.BAD_FRAME, "hello: device_id is not a UUID")
+            return
+        identity = await self._authenticate(hello.token)
+        if identity is None:
+            return
+        self.actor = self._runner.actor = identity.actor
+        last_seq = await self._services.watermarks.last_seq(
+            self.actor, hello.device_id, hello.epoch, hello.first_unacked
+        )
+        if connection.phase is not Phase.AUTHENTICATING:
+            return  # the hello's time ran out meanwhile
+        resumed = any(wanted.have for wanted in hello.subs)
+        connection.welcome(
+            last_seq, resumed=resumed, ttl_seconds=self._ttl(identity), wall_ms=self._services.wall(), now=clock()
+        )
+        asked = {wanted.ch for wanted in hello.subs}
+        own = [Wanted(channel) for channel in connection.scope.subscribes if channel not in asked]
+        for wanted in (*own, *hello.subs):
+            if connection.admit_channel(wanted.ch, wanted.ch, clock()):
+                self._subscribe(wanted.ch, wanted.have, wanted.mode, None)
+
+    async def _authenticate_again(self, token: str) -> None:
+        identity = await self._authenticate(token)
+        if identity is None:
+            return
+        if self.actor.subject != identity.actor.subject:
+            self.connection.shut(codes.TOKEN_INVALID, "the token is somebody else's", flush=False)
+            return
+        self.actor = self._runner.actor = identity.actor
+        self.connection.renewed(self._ttl(identity), self._clock())
+
+    async def _authenticate(self, token: str) -> Identity | None:
+        credentials = msgspec.structs.replace(self._credentials, token=token)
+        try:
+            identity = await self._services.authenticator.authenticate(credentials)
+        except Unauthenticated as error:
+            expired = error.failure.code == "token_expired"
+            self.connection.shut(codes.TOKEN_EXPIRED if expired else codes.TOKEN_INVALID, error.failure.code)
+            return None
+        except Temporary:
+            self.connection.shut(codes.SHUTDOWN, "the token cannot be checked now")
+            return None
+        except AtriumError as error:
+            self.connection.shut(codes.TOKEN_INVALID, error.failure.code)
+            return None
+        if identity.expires_ms is not None and identity.expires_ms <= self._services.wall():
+            self.connection.shut(codes.TOKEN_EXPIRED, "token_expired")
+            return None
+        return identity
+
+    def _ttl(self, identity: Identity) -> int | None:
+        """Seconds, rounded up."""
+        if identity.expires_ms is None:
+            return None
+        return -((self._services.wall() - identity.expires_ms) // 1000)
+
+    def _subscribe(self, channel: str, have: dict[str, int], mode: str, ref: Reference | None) -> None:
+        self._spawn(self._subscribed(channel, have, mode, ref))
+
+    async def _subscribed(self, channel: str, have: dict[str, int], mode: str, ref: Reference | None) -> None:
+        connection = self.connection
+        try:
+            await self._hub.subscribe(
+                self, channel, have, ref, as_state=mode == "state", coalesces=connection.scope.tracking
+            )
+        except AtriumError as error:
+            connection.channels.pop(channel, None)
+            retry = (error.failure.retry_after_ms or 1_000) if isinstance(error, Temporary) else 0
+            connection.refuse(
+                channel if ref is None else ref, "subscribe", error.failure.code, self._clock(), retry_after_ms=retry
+            )
+        except Exception:
+            log.exception("subscription_failed", connection=connection.conn_id, channel=channel)
+            connection.channels.pop(channel, None)
+            connection.refuse(
+                channel if ref is None else ref, "subscribe", "internal", self._clock(), retry_after_ms=1_000
+            )
+        self._wake()
+
+    # -- out --------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """See to it that what waits gets written: one task per burst, however many frames a turn brings."""
+        if self._released:
+            return
+        if self.connection.closing is not None:
+            self._stop_reading()
+        elif self._writer is None and self.connection.outbox:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    def _stop_reading(self) -> None:
+        """The reader sees `closing` after the frame at hand; elsewhere it waits for input and is woken."""
+        if not self._stopped and self._reader is not None and self._reader is not asyncio.current_task():
+            self._stopped = True
+            self._reader.cancel()
+
+    async def _write(self) -> None:
+        outbox, clock, send = self.connection.outbox, self._clock, self._socket.send
+        try:
+            while (frame := outbox.pop(clock())) is not None:
+                await send(frame)
+        except ConnectionError:
+            self._gone = True
+        finally:
+            self._writer = None
+
+    async def _finish(self) -> None:
+        """The last frames and the close frame, within bounds: a dead peer holds nobody up."""
+        closing, writer = self.connection.closing, self._writer
+        if closing is None or self._gone:
+            self._abandon()
+            return
+        try:
+            async with asyncio.timeout(self._services.limits.close_seconds_max):
+                if writer is not None:
+                    if not closing.flush:
+                        writer.cancel()
+                    await asyncio.wait({writer})
+                if closing.flush and not self._gone:
+                    await self._write()
+                if not self._gone:
+                    await self._socket.close(closing.code, closing.reason)
+        except (TimeoutError, ConnectionError):
+            self._abandon()
+
+    def _abandon(self) -> None:
+        if self._writer is not None:
+            self._writer.cancel()
+
+    def _release(self) -> None:
+        """Let go of everything shared, at once and without awaiting."""
+        self._released = True
+        self._reader = None
+        self._runner.close()
+        for task in self._tasks:
+            task.cancel()
+        for channel in self.connection.channels:
+            self._hub.unsubscribe(self, channel)
+        self.connection.channels.clear()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
