@@ -162,7 +162,7 @@ def _set_status(state: OrderState, command: SetStatus, ctx: Context) -> Decision
     if command.from_ and command.from_ != state.status.value:
         raise Conflict("The order has moved on.", extra=_current(state))
     step = TRANSITIONS.get((state.status, to))
-    if step is None or (step.fulfilment is not None and step.fulfilment is not state.placed.fulfilment):
+    if step is None or state.placed.fulfilment not in step.fulfilments:
         raise Conflict(
             f"An order that is {state.status.value} cannot become {to.value}.",
             code="invalid_transition",

@@ -49,40 +49,49 @@ class Party(StrEnum):
 
 
 class Transition(msgspec.Struct, frozen=True):
-    """`fulfilment` None: for every kind. `reason` says who must give one."""
+    """Who may make it, for which kinds of order, and who of them must say why."""
 
     parties: frozenset[Party]
-    fulfilment: Fulfilment | None = None
-    reason: frozenset[Party] = frozenset()
+    fulfilments: frozenset[Fulfilment]
+    reason: frozenset[Party]
 
 
 _S = OrderStatus
 _OWNER, _MERCHANT, _COURIER, _SYSTEM = Party.OWNER, Party.MERCHANT, Party.COURIER, Party.SYSTEM
 
 
-def _by(*parties: Party, only: Fulfilment | None = None, reason: tuple[Party, ...] = ()) -> Transition:
-    return Transition(frozenset(parties), only, frozenset(reason))
+_ALL = frozenset(Fulfilment)
+_DELIVERY = frozenset((Fulfilment.DELIVERY,))
+_COLLECTION = frozenset((Fulfilment.COLLECTION,))
+_TICKETS = frozenset((Fulfilment.TICKETS,))
+_GOODS = _DELIVERY | _COLLECTION
 
+
+def _by(*who: Party, of: frozenset[Fulfilment], reason: tuple[Party, ...] = ()) -> Transition:
+    return Transition(frozenset(who), of, frozenset(reason))
+
+
+_WHY = (_MERCHANT, _SYSTEM)
 
 TRANSITIONS: Final[dict[tuple[OrderStatus, OrderStatus], Transition]] = {
-    (_S.PENDING_PAYMENT, _S.PLACED): _by(_SYSTEM),
-    (_S.PENDING_PAYMENT, _S.EXPIRED): _by(_SYSTEM),
-    (_S.PENDING_PAYMENT, _S.CANCELLED): _by(_OWNER, _SYSTEM),
-    (_S.PLACED, _S.ACCEPTED): _by(_MERCHANT),
-    (_S.PLACED, _S.REJECTED): _by(_MERCHANT, _SYSTEM, reason=(_MERCHANT, _SYSTEM)),
-    (_S.PLACED, _S.CANCELLED): _by(_OWNER, _SYSTEM),
-    (_S.PLACED, _S.FULFILLED): _by(_SYSTEM, only=Fulfilment.TICKETS),
-    (_S.ACCEPTED, _S.PREPARING): _by(_MERCHANT),
-    (_S.ACCEPTED, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, reason=(_MERCHANT, _SYSTEM)),
-    (_S.PREPARING, _S.READY): _by(_MERCHANT),
-    (_S.PREPARING, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, reason=(_MERCHANT, _SYSTEM)),
-    (_S.READY, _S.PICKED_UP): _by(_COURIER, only=Fulfilment.DELIVERY),
-    (_S.READY, _S.COLLECTED): _by(_MERCHANT, only=Fulfilment.COLLECTION),
-    (_S.READY, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, reason=(_MERCHANT, _SYSTEM)),
-    (_S.PICKED_UP, _S.OUT_FOR_DELIVERY): _by(_COURIER, only=Fulfilment.DELIVERY),
-    (_S.OUT_FOR_DELIVERY, _S.DELIVERED): _by(_COURIER, only=Fulfilment.DELIVERY),
-    (_S.DELIVERED, _S.COMPLETED): _by(_OWNER, _MERCHANT, _SYSTEM),
-    (_S.COLLECTED, _S.COMPLETED): _by(_OWNER, _MERCHANT, _SYSTEM),
+    (_S.PENDING_PAYMENT, _S.PLACED): _by(_SYSTEM, of=_ALL),
+    (_S.PENDING_PAYMENT, _S.EXPIRED): _by(_SYSTEM, of=_ALL),
+    (_S.PENDING_PAYMENT, _S.CANCELLED): _by(_OWNER, _SYSTEM, of=_ALL),
+    (_S.PLACED, _S.ACCEPTED): _by(_MERCHANT, of=_GOODS),
+    (_S.PLACED, _S.REJECTED): _by(_MERCHANT, _SYSTEM, of=_GOODS, reason=_WHY),
+    (_S.PLACED, _S.CANCELLED): _by(_OWNER, _SYSTEM, of=_ALL),
+    (_S.PLACED, _S.FULFILLED): _by(_SYSTEM, of=_TICKETS),
+    (_S.ACCEPTED, _S.PREPARING): _by(_MERCHANT, of=_GOODS),
+    (_S.ACCEPTED, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, of=_GOODS, reason=_WHY),
+    (_S.PREPARING, _S.READY): _by(_MERCHANT, of=_GOODS),
+    (_S.PREPARING, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, of=_GOODS, reason=_WHY),
+    (_S.READY, _S.PICKED_UP): _by(_COURIER, of=_DELIVERY),
+    (_S.READY, _S.COLLECTED): _by(_MERCHANT, of=_COLLECTION),
+    (_S.READY, _S.CANCELLED): _by(_MERCHANT, _SYSTEM, of=_GOODS, reason=_WHY),
+    (_S.PICKED_UP, _S.OUT_FOR_DELIVERY): _by(_COURIER, of=_DELIVERY),
+    (_S.OUT_FOR_DELIVERY, _S.DELIVERED): _by(_COURIER, of=_DELIVERY),
+    (_S.DELIVERED, _S.COMPLETED): _by(_OWNER, _MERCHANT, _SYSTEM, of=_DELIVERY),
+    (_S.COLLECTED, _S.COMPLETED): _by(_OWNER, _MERCHANT, _SYSTEM, of=_COLLECTION),
 }
 
 TERMINAL: Final = frozenset((_S.FULFILLED, _S.COMPLETED, _S.REJECTED, _S.CANCELLED, _S.EXPIRED))
