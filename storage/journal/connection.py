@@ -45,6 +45,13 @@ def _settings(application: str, statement_timeout_s: float) -> dict[str, str]:
     }
 
 
+def _uuid_bytes(value: bytes) -> bytes:
+    """Checked here: a wrong length breaks the message for Postgres, which is then no refusal of the data."""
+    if len(value) != 16:
+        raise ValueError("a command id has 16 bytes")
+    return value
+
+
 async def _prepare(connection: Any) -> None:
     """Times as integer milliseconds and UUIDs as 16 bytes, without a datetime or UUID object in between."""
     await connection.set_type_codec(
@@ -54,7 +61,7 @@ async def _prepare(connection: Any) -> None:
         encoder=lambda ms: ((ms - _POSTGRES_EPOCH_MS) * 1000,),
         decoder=lambda value: value[0] // 1000 + _POSTGRES_EPOCH_MS,
     )
-    await connection.set_type_codec("uuid", schema="pg_catalog", format="binary", encoder=bytes, decoder=bytes)
+    await connection.set_type_codec("uuid", schema="pg_catalog", format="binary", encoder=_uuid_bytes, decoder=bytes)
 
 
 async def connect(url: str, application: str, statement_timeout_s: float) -> "asyncpg.Connection[asyncpg.Record]":
