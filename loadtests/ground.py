@@ -1,4 +1,4 @@
-"""The ground a measurement stands on: a Postgres of its own, migrated, with one merchant and its products."""
+"""The ground a measurement stands on: stores of its own, a schema, one merchant and its products."""
 
 import asyncio
 import shutil
@@ -13,6 +13,7 @@ import msgspec
 from domain.ids import derived_id
 from storage.db import Database
 from storage.embedded.postgres import EmbeddedPostgres
+from storage.embedded.redis import EmbeddedRedis
 from storage.migrate import upgrade
 from storage.models.catalog import Organization, Product
 
@@ -41,6 +42,19 @@ def make_catalog(count: int = 16) -> Catalog:
         for number in range(count)
     )
     return Catalog(derived_id("loadtests", "merchant"), items)
+
+
+@asynccontextmanager
+async def temporary_redis() -> AsyncIterator[str]:
+    """The URL of an embedded Redis, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="atrium-load-"))
+    server = EmbeddedRedis(folder / "redis")
+    try:
+        await asyncio.to_thread(server.start)
+        yield server.url
+    finally:
+        await asyncio.to_thread(server.stop)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @asynccontextmanager
