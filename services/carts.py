@@ -42,6 +42,7 @@ class Sender(msgspec.Struct, frozen=True):
     command_id: bytes | None = None
     body_hash: bytes | None = None
     expect: int = -1
+    device: str = ""
 
 
 class _OptionSeen(msgspec.Struct):
@@ -211,6 +212,7 @@ class Carts:
                     expect=source.version,
                 )
             except PreconditionFailed:
+                sender = msgspec.structs.replace(sender, expect=-1)
                 continue  # the guest's other tab changed it: take that over too
             return answer
         raise Conflict("The other cart keeps changing.", code="merge_contended", retry_after_ms=500)
@@ -249,6 +251,7 @@ class Carts:
             actor=sender.actor,
             command_id=sender.command_id,
             body_hash=sender.body_hash,
+            device=sender.device,
             correlation=sender.correlation,
             want=want,
             expect=sender.expect,

@@ -33,6 +33,7 @@ class Entities(Protocol):
         actor: Actor,
         command_id: bytes | None = None,
         body_hash: bytes | None = None,
+        device: str = "",
         correlation: str = "",
         want: int = 0,
         expect: int = -1,

@@ -1,0 +1,152 @@
+"""The application: routers of nouns, put together for the installation at hand.
+
+Routes are canonical under /api/v1; the same ones answer under /api (`platform/edge.py` rewrites the path), and
+the document lists each once.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from domain.errors import Failure
+from serve.auth.routes import router as auth
+from serve.carts.routes import router as carts
+from serve.gateway import GatewayRuntime
+from serve.live.routes import router as live
+from serve.merchants.routes import public as merchants_public
+from serve.merchants.routes import router as merchants
+from serve.operations.routes import health
+from serve.operations.routes import router as operations
+from serve.orders.routes import public as orders_public
+from serve.orders.routes import router as orders
+from serve.platform.edge import API_PREFIX, CORRELATION, INSTANCE, Edge
+from serve.platform.problems import Problem, problem, title_of
+from serve.platform.routing import UNEXPECTED
+from serve.products.routes import public as products_public
+from serve.products.routes import router as products
+
+NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
+    "carts": (carts,),
+    "orders": (orders_public, orders),
+    "live": (live,),
+    "merchants": (merchants_public, merchants),
+    "products": (products_public, products),
+    "auth": (auth,),
+    "operations": (operations,),
+}
+"""What can be mounted, the busiest first: routes are tried in this order. Health is always there."""
+
+_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
+_DESCRIPTION: Final = """\
+Every path is canonical under `/api/v1`; the same API at its current version answers under `/api`.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Mutations accept `Idempotency-Key`: a
+repeat has the first answer, with `Idempotent-Replayed: true`. `ETag` is the entity's version; send it back in
+`If-Match` to change only what you have seen. `X-Request-ID` comes back and is in every log line.
+"""
+
+
+def create_app(nouns: Iterable[str], runtime: GatewayRuntime) -> FastAPI:
+    """An application with these nouns, working on `runtime`. Raises `KeyError` for an unknown noun."""
+    app = _application(nouns)
+    app.state.runtime = runtime
+    app.add_middleware(Edge, metrics=runtime.metrics, requests_max=runtime.limits.requests_in_flight_max)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+def openapi_document(nouns: Iterable[str] = tuple(NOUNS)) -> dict[str, Any]:
+    """The OpenAPI 3.1 document, without starting anything."""
+    return _application(nouns).openapi()
+
+
+def _application(nouns: Iterable[str]) -> FastAPI:
+    app = FastAPI(
+        title="Atrium",
+        version="1.0.0",
+        description=_DESCRIPTION,
+        openapi_url=f"{API_PREFIX}/openapi.json",
+        docs_url=f"{API_PREFIX}/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    wanted = set(nouns)
+    if unknown := wanted - NOUNS.keys():
+        raise KeyError(f"no such nouns: {', '.join(sorted(unknown))}")
+    built_in = list(app.router.routes)
+    app.router.routes.clear()
+    for noun, routers in NOUNS.items():
+        if noun in wanted:
+            for router in routers:
+                app.router.routes.extend(router.routes)
+    app.router.routes.extend(health.routes)
+    app.router.routes.extend(built_in)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            openapi_version="3.1.0",
+        )
+        schemas = document["components"]["schemas"]
+        problem_schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= problem_schema.pop("$defs", {})
+        schemas["Problem"] = problem_schema
+        for path in document["paths"].values():
+            for operation in path.values():
+                _describe_problems(operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _describe_problems(operation: dict[str, Any]) -> None:
+    """FastAPI describes 422 in its own shape: ours is a problem."""
+    refused = operation["responses"].get("422")
+    if refused is not None:
+        refused["description"] = "The request is not valid: `errors` has field paths."
+        refused["content"] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What Starlette refuses by itself: unknown paths and methods."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    failure = Failure(_CODES.get(status, "http_error"), status, title_of(status))
+    response = _problem_response(request, failure)
+    if status == 405:
+        response.headers["allow"] = ", ".join(_allowed(request))
+    return response
+
+
+async def _failed(request: Request, _error: Exception) -> Response:
+    return _problem_response(request, UNEXPECTED)
+
+
+def _problem_response(request: Request, failure: Failure) -> Response:
+    scope = request.scope
+    status, headers, body = problem(failure, scope.get(INSTANCE, scope["path"]), scope.get(CORRELATION, ""))
+    response = JSONResponse(None, status)
+    response.body = body
+    response.raw_headers = headers
+    return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """All methods that the path knows, over all routes that match it."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        scope = dict(request.scope)
+        if hasattr(route, "path_regex") and route.path_regex.match(scope["path"]):
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)

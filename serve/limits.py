@@ -1,0 +1,21 @@
+"""Every bound of the HTTP side: a name, a unit, a default."""
+
+import msgspec
+
+
+class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
+    body_bytes_max: int = 1_048_576
+    """One request's body; past it 413, announced or not."""
+    requests_in_flight_max: int = 2_000
+    """HTTP requests being worked on in one replica (sockets are bounded by the hub); past it 503."""
+    page_rows_default: int = 50
+    page_rows_max: int = 200
+    """Entries of one list page."""
+    idempotency_key_characters_max: int = 255
+    drain_poll_seconds: float = 1.0
+    """How often a replica asks itself whether it is being drained."""
+
+
+DEFAULTS = GatewayLimits()
+
+assert DEFAULTS.page_rows_default <= DEFAULTS.page_rows_max  # noqa: S101 - the default page is a legal one

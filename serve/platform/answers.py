@@ -1,0 +1,37 @@
+"""Answers made from what an entity answered: its view as it is, its version as the ETag."""
+
+from http import HTTPStatus
+
+from serve.platform.call import Answer, Call, etag
+from serve.platform.problems import RawHeaders
+from services.carts import Sender
+from services.entities import Answered
+
+_REPLAYED = (b"idempotent-replayed", b"true")
+
+
+def sender_of(call: Call) -> Sender:
+    """Whoever sends a command by this request: with its Idempotency-Key and If-Match."""
+    return Sender(call.actor, call.correlation, call.command_id(), call.body_hash(), call.expected_version())
+
+
+def view_answer(answered: Answered, status: int = HTTPStatus.OK, location: str = "") -> Answer:
+    """The view after a command. A repeat has the status and the body of the first answer (M9)."""
+    headers: RawHeaders = [(b"etag", etag(answered.version))]
+    if location:
+        headers.append((b"location", location.encode()))
+    if answered.duplicate:
+        headers.append(_REPLAYED)
+    return Answer(answered.view, status, headers)
+
+
+def read_answer(call: Call, answered: Answered) -> Answer:
+    """The view that was asked for, or 304 when the client has it."""
+    headers: RawHeaders = [(b"etag", etag(answered.version))]
+    if call.has_version(answered.version):
+        return Answer(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Answer(answered.view, headers=headers)
+
+
+def replayed(repeated: bool) -> RawHeaders:
+    return [_REPLAYED] if repeated else []

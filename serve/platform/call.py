@@ -1,0 +1,190 @@
+"""One request as a route sees it, and what it answers."""
+
+import hashlib
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from actors.runtime.entity import Actor
+from domain.errors import FieldError, Invalid, PreconditionFailed, Unauthenticated, invalid_field
+from domain.ids import derived_command_id
+from serve.platform.edge import CORRELATION, FIELDS, INSTANCE, SUBJECT
+from serve.platform.errors import PayloadTooLargeError, UnsupportedMediaTypeError
+from serve.platform.problems import RawHeaders
+
+if TYPE_CHECKING:
+    from serve.gateway import GatewayRuntime
+
+_HASH_BYTES: Final = 16
+_BEARER: Final = b"bearer "
+_ESCAPED_NUL: Final = b"\\u0000"
+_ANY_VERSION: Final = -1
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.decode
+
+
+class Answer:
+    """A response whose body is already encoded."""
+
+    __slots__ = ("body", "headers", "media_type", "status")
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        status: int = HTTPStatus.OK,
+        headers: RawHeaders | None = None,
+        media_type: bytes = b"application/json",
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.headers: RawHeaders = [] if headers is None else headers
+        self.media_type = media_type
+
+    async def send(self, send: Send) -> None:
+        headers = [
+            (b"content-length", str(len(self.body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            *self.headers,
+        ]
+        if self.body:
+            headers.append((b"content-type", self.media_type))
+        await send({"type": "http.response.start", "status": int(self.status), "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def json_answer(document: Any, status: int = HTTPStatus.OK, headers: RawHeaders | None = None) -> Answer:
+    """Encode structs, dataclasses and plain values; nothing here may contain a null that means "absent"."""
+    return Answer(_encode(document), status, headers)
+
+
+class Call(Request):
+    """The request of a route of ours. FastAPI knows it for a `Request` and leaves it out of the document."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self.runtime: GatewayRuntime = scope["app"].state.runtime
+        self.correlation: str = scope[CORRELATION]
+        self.fields: dict[bytes, bytes] = scope[FIELDS]
+        self.instance: str = scope[INSTANCE]
+        self.actor: Actor = _NOBODY
+        self.raw_body = b""
+
+    def authenticate(self) -> None:
+        """Read the Bearer token into `actor`. Raises `Unauthenticated`."""
+        field = self.fields.get(b"authorization", b"")
+        if field[:7].lower() != _BEARER:
+            raise Unauthenticated("An access token is required: `Authorization: Bearer …`.", code="token_missing")
+        self.actor = self.runtime.tokens.verify(field[7:].strip().decode("latin-1")).actor
+        self.scope[SUBJECT] = self.actor.subject
+
+    async def read_body(self) -> bytes:
+        """The body, bounded whether its length was announced or not. Raises `PayloadTooLargeError`."""
+        bound = self.runtime.limits.body_bytes_max
+        announced = self.fields.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > bound:
+            raise _too_large(bound)
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            parts, size = [body], len(body)
+            while message.get("more_body", False) and size <= bound:
+                message = await self._receive()
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+            body = b"".join(parts)
+        if len(body) > bound:
+            raise _too_large(bound)
+        kind = self.fields.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+        if body and kind != b"application/json" and not kind.endswith(b"+json"):
+            raise UnsupportedMediaTypeError("The body must be application/json.")
+        if _ESCAPED_NUL in body:
+            _refuse_nul(body)
+        self.raw_body = body
+        return body
+
+    def idempotency_key(self) -> str | None:
+        """The `Idempotency-Key` header. Raises `Invalid` when it is empty, too long or not plain."""
+        raw = self.fields.get(b"idempotency-key")
+        if raw is None:
+            return None
+        key = raw.decode("latin-1")
+        bound = self.runtime.limits.idempotency_key_characters_max
+        if not 1 <= len(key) <= bound or not key.isascii() or not key.isprintable():
+            message = f"1 to {bound} printable ASCII characters."
+            raise invalid_field("Idempotency-Key", "idempotency_key_invalid", message)
+        return key
+
+    def command_id(self) -> bytes | None:
+        """Rule M9: the id that this key, of this subject, on this route and path, always gives."""
+        key = self.idempotency_key()
+        if key is None:
+            return None
+        return derived_command_id("idempotency-key", self.actor.subject, self.method, self.scope["path"], key)
+
+    def body_hash(self) -> bytes | None:
+        """With a key: 16 bytes of the SHA-256 of the canonical body (keys sorted, no white space)."""
+        if b"idempotency-key" not in self.fields:
+            return None
+        canonical = _encode_sorted(_decode(self.raw_body)) if self.raw_body else b""
+        return hashlib.sha256(canonical).digest()[:_HASH_BYTES]
+
+    def expected_version(self) -> int:
+        """`If-Match` as an entity version, -1 without one. What is no version of ours can only be stale."""
+        raw = self.fields.get(b"if-match")
+        if raw is None or raw == b"*":
+            return _ANY_VERSION
+        digits = raw.strip().removeprefix(b'"').removesuffix(b'"')
+        if not digits.isdigit() or len(digits) > 15 or raw.strip() != b'"' + digits + b'"':
+            raise PreconditionFailed("If-Match must be one strong ETag of this resource.")
+        return int(digits)
+
+    def has_version(self, version: int) -> bool:
+        """Whether `If-None-Match` names this version, so that 304 will do."""
+        raw = self.fields.get(b"if-none-match")
+        return raw is not None and etag(version) in (each.strip().removeprefix(b"W/") for each in raw.split(b","))
+
+
+def etag(version: int) -> bytes:
+    return b'"%d"' % version
+
+
+_NOBODY: Final = Actor("")
+
+
+def _too_large(bound: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"The body may have {bound} bytes.", extra={"limit_bytes": bound})
+
+
+def _refuse_nul(body: bytes) -> None:
+    """Postgres text cannot hold U+0000, so no field may. (After an escaped backslash, `u0000` is plain text.)"""
+    try:
+        document = _decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return  # the schema's own parser says what is wrong
+    paths = list(_nul_paths(document, ""))
+    if paths:
+        raise Invalid(
+            "Text may not contain the character U+0000.",
+            errors=[FieldError(path, "nul_character", "U+0000 is not allowed.") for path in paths],
+        )
+
+
+def _nul_paths(value: Any, path: str) -> Any:
+    if isinstance(value, str):
+        if "\x00" in value:
+            yield path
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _nul_paths(each, f"{path}.{index}".lstrip("."))
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            clean = name.replace("\x00", "�")
+            if clean != name:
+                yield f"{path}.{clean}".lstrip(".")
+            yield from _nul_paths(each, f"{path}.{clean}".lstrip("."))

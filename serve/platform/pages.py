@@ -1,0 +1,47 @@
+"""Cursor pagination: a cursor is where the page before ended, opaque to clients."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from domain.errors import invalid_field
+from serve.platform.call import Answer, json_answer
+from services.listings import Place
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_place = msgspec.msgpack.Decoder(Place).decode
+_decode_id = msgspec.msgpack.Decoder(str).decode
+
+
+class PageOf(msgspec.Struct, omit_defaults=True):
+    items: Sequence[Any]
+    next_cursor: str = ""
+
+
+def page(items: Sequence[Any], after: Place | str | None) -> Answer:
+    """An answer with the items and, unless `after` is None, the cursor to go on from."""
+    return json_answer(PageOf(items, "" if after is None else _text(_encode(after))))
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """Where a time-ordered list goes on. `Invalid` for what is no cursor of ours."""
+    return None if not cursor else _read(cursor, _decode_place)
+
+
+def id_of(cursor: str | None) -> str:
+    """Where an id-ordered list goes on ("" from the beginning)."""
+    return "" if not cursor else str(_read(cursor, _decode_id))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _read(cursor: str, decode: Any) -> Any:
+    try:
+        return decode(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise invalid_field("cursor", "invalid_cursor", "Not a cursor of this list.") from None

@@ -1,0 +1,136 @@
+"""Commands as devices send them over a socket: an operation's name and its arguments, as plain maps.
+
+What an entity may be told as it is (`actors.kinds.DEVICE_OPERATIONS`) is decoded by the kind's own codec;
+what needs the catalog goes the way of the HTTP routes. Everything else is `unknown_operation`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from actors.kinds import DEVICE_OPERATIONS
+from actors.order_commands import ReportPosition
+from actors.runtime.codec import KindCodec
+from actors.runtime.entity import Actor, EntityKind
+from domain.errors import FieldError, Invalid, NotFound
+from domain.ids import is_uuid
+from services.carts import Carts, Sender
+from services.catalog import Catalog
+from services.entities import CART, ORDER, Answered, Entities
+
+_pack = msgspec.msgpack.Encoder().encode
+POSITION: Final = "position"
+
+
+class _Create(msgspec.Struct):
+    merchant_id: str = ""
+    currency: str = ""
+
+
+class _AddLine(msgspec.Struct):
+    """Options are ids of the product's options."""
+
+    product_id: str
+    quantity: int = 1
+    options: list[str] = []
+    instructions: str = ""
+
+
+class _UpdateLine(msgspec.Struct):
+    line_id: str
+    quantity: int | None = None
+    options: list[str] | None = None
+    instructions: str | None = None
+
+
+class DeviceCommands:
+    """The real-time room's way to entities (its `CommandPort`)."""
+
+    def __init__(
+        self, entities: Entities, carts: Carts, catalog: Catalog, kinds: Mapping[str, EntityKind[Any]]
+    ) -> None:
+        self._entities = entities
+        self._carts = carts
+        self._catalog = catalog
+        self._codecs = {name: KindCodec(kind) for name, kind in kinds.items()}
+
+    async def execute(
+        self,
+        actor: Actor,
+        ent: str,
+        op: str,
+        args: dict[str, Any],
+        command_id: bytes,
+        body_hash: bytes,
+        correlation: str,
+        device: str,
+        *,
+        base_ver: int | None = None,  # noqa: ARG002 - no operation so far goes by the whole entity's version
+        base_fver: int | None = None,
+    ) -> Answered:
+        """Have `ent` (`kind/id`) do `op` exactly once per `command_id`. Raises `AtriumError`."""
+        kind, entity_id = self._target(ent)
+        sender = Sender(actor, correlation, command_id, body_hash, device=device)
+        if kind == CART and op in _RESOLVED:
+            return await self._resolved(sender, entity_id, op, args)
+        if op not in DEVICE_OPERATIONS.get(kind, ()):
+            raise Invalid("A device cannot do this.", code="unknown_operation")
+        fields = dict(args)
+        if op == "set_quantity" and base_fver is not None:
+            fields["base_version"] = base_fver
+        command = self._codecs[kind].command(_pack({**fields, "type": op}))
+        return await self._entities.ask(
+            kind,
+            entity_id,
+            command,
+            actor=actor,
+            command_id=command_id,
+            body_hash=body_hash,
+            device=device,
+            correlation=correlation,
+        )
+
+    async def signal(self, actor: Actor, ent: str, name: str, args: dict[str, Any], device: str) -> None:
+        """A courier's position. Raises `Invalid` with `unknown_signal` for any other name."""
+        kind, entity_id = self._target(ent)
+        if kind != ORDER or name != POSITION:
+            raise Invalid("There is no such signal.", code="unknown_signal")
+        position = _read(ReportPosition, args)
+        await self._entities.ask(ORDER, entity_id, position, actor=actor, device=device)
+
+    def _target(self, ent: str) -> tuple[str, str]:
+        kind, _, entity_id = ent.partition("/")
+        if kind not in self._codecs or not is_uuid(entity_id):
+            raise NotFound("There is no such entity.")
+        return kind, entity_id.lower()
+
+    async def _resolved(self, sender: Sender, cart_id: str, op: str, args: dict[str, Any]) -> Answered:
+        if op == "create":
+            create = _read(_Create, args)
+            currency = create.currency
+            if create.merchant_id:
+                currency = (await self._catalog.merchant(create.merchant_id)).currency
+            return await self._carts.create(sender, cart_id, currency, create.merchant_id)
+        if op == "add_line":
+            add = _read(_AddLine, args)
+            return await self._carts.add_item(
+                sender, cart_id, add.product_id, add.quantity, add.options, add.instructions
+            )
+        change = _read(_UpdateLine, args)
+        return await self._carts.set_item(
+            sender, cart_id, change.line_id, change.quantity, change.options, change.instructions
+        )
+
+
+_RESOLVED: Final = frozenset({"create", "add_line", "update_line"})
+"""A cart's operations that take facts of the catalog."""
+
+
+def _read(shape: type[Any], args: dict[str, Any]) -> Any:
+    try:
+        return msgspec.convert({name: value for name, value in args.items() if name != "type"}, shape)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at ")
+        field = path.strip("`").removeprefix("$.") or "$"
+        raise Invalid(message, errors=[FieldError(field, "invalid", message)]) from None
