@@ -7,6 +7,7 @@ constructor, which cannot await; the steward's pings are that first call, also a
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,6 +37,10 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     limits: Limits = DEFAULTS
     log_file: str = ""
 
+    @property
+    def log_path(self) -> Path | None:
+        return Path(self.log_file) if self.log_file else None
+
 
 class BusPublisher:
     """Committed changes to the gateways that watch, one message per gateway and commit."""
@@ -51,7 +56,7 @@ class HostActor:
     """One entity host in its own process."""
 
     def __init__(self, name: str, config: RuntimeConfig) -> None:
-        configure_logging(config.log_file or None)
+        configure_logging(config.log_path, service=f"host:{name}")
         self._name = name
         self._config = config
         self._starting: asyncio.Task[None] | None = None
@@ -117,7 +122,7 @@ class StewardActor:
     """The steward in its own process; `reach` gives it its way to the hosts."""
 
     def __init__(self, config: RuntimeConfig, reach: Callable[[RuntimeConfig], Hosts]) -> None:
-        configure_logging(config.log_file or None)
+        configure_logging(config.log_path, service="steward")
         self._config = config
         self._reach = reach
         self._tending: asyncio.Task[None] | None = None
