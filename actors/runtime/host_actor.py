@@ -15,6 +15,7 @@ import msgspec
 from actors.kinds import KINDS
 from actors.runtime.clock import SystemClock
 from actors.runtime.endpoint import HostEndpoint
+from actors.runtime.garbage import settle_forever
 from actors.runtime.host import Host
 from actors.runtime.limits import DEFAULTS, Limits
 from actors.runtime.steward import Hosts, Steward
@@ -62,6 +63,7 @@ class HostActor:
         self._starting: asyncio.Task[None] | None = None
         self._host: Host
         self._endpoint: HostEndpoint
+        self._settling: asyncio.Task[None]
 
     async def exchange(self, payload: bytes) -> bytes:
         await self._ready()
@@ -115,6 +117,7 @@ class HostActor:
             on_fenced=lambda: os._exit(FENCED_EXIT_CODE),
         )
         await self._host.start()
+        self._settling = asyncio.get_running_loop().create_task(settle_forever())
         self._endpoint = HostEndpoint(self._host)
 
 
