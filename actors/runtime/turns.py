@@ -84,8 +84,7 @@ class Turns:
         """Decide, apply, queue the row. A raising handler is poison: 500, nothing changed, the entity lives on."""
         kind = cell.codec.kind
         if 0 <= env.expect != cell.version:
-            stale = PreconditionFailed("the entity has changed", extra={"current_version": cell.version})
-            self.refuse(cell, env, sink, stale.failure)
+            self.refuse(cell, env, sink, _stale(cell, env).failure)
             return
         now_ms = self._clock.now_ms()
         ctx = Context(kind.name, cell.id, cell.version, now_ms, env.actor, env.device, env.command_id)
@@ -263,6 +262,13 @@ class Turns:
 
 
 NOTHING_DONE = Decision()
+
+
+def _stale(cell: Cell, env: Envelope) -> NotFound | PreconditionFailed:
+    """To a stranger the entity looks unknown here too: its version would tell that it exists."""
+    if cell.state is None or not cell.codec.kind.may_read(cell.state, env.actor):
+        return _unknown(cell)
+    return PreconditionFailed("the entity has changed", extra={"current_version": cell.version})
 
 
 def _unknown(cell: Cell) -> NotFound:
