@@ -253,9 +253,9 @@ class Host:
             self._bounce(waiting)
             return
         self._cells[key] = ready
-        self._open(key, waiting)
+        self._open(waiting)
 
-    def _open(self, key: str, waiting: list[tuple[Envelope, Sink]]) -> None:
+    def _open(self, waiting: list[tuple[Envelope, Sink]]) -> None:
         """Run what waited, in order; a turn may close the mailbox again, then the rest waits behind it."""
         self._queued -= len(waiting)
         for env, sink in waiting:
@@ -334,7 +334,7 @@ class Host:
                 self.turns.command(cell, env, sink)
         if self._mailboxes.get(key) is mailbox:
             del self._mailboxes[key]
-            self._open(key, mailbox.waiting)
+            self._open(mailbox.waiting)
 
     def _watch_group(self, env: Envelope, sink: Sink) -> None:
         if env.mode == WATCH_GROUP:

@@ -31,6 +31,7 @@ CALLS_MAX = 10_000
 
 _START_SECONDS_MAX = 60
 _STOP_SECONDS_MAX = 20
+_ASK_AGAIN_SECONDS = 0.2
 
 
 def init_ray(
@@ -248,7 +249,7 @@ async def remove_host(config: RuntimeConfig, name: str, timeout_s: float = 60.0)
     try:
         await journal.want(name, False)
         async with asyncio.timeout(timeout_s):
-            while any(record.name == name for record in await journal.hosts()):
-                await asyncio.sleep(0.2)
+            while any(record.name == name for record in await journal.hosts()):  # noqa: ASYNC110 - Postgres knows, not a local event
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
     finally:
         await journal.close()
