@@ -13,7 +13,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Stamp = Annotated[str, Meta(max_length=100)]
 Device = Annotated[str, Meta(max_length=64)]
 Token = Annotated[str, Meta(max_length=16_384)]
-Reference = Annotated[int, Meta(ge=-SEQ_MAX, le=SEQ_MAX)] | Annotated[str, Meta(max_length=64)]
+Reference = Annotated[int, Meta(ge=-SEQ_MAX, le=SEQ_MAX)] | Annotated[str, Meta(max_length=200)]
 Mode = Literal["patch", "state"]
 
 
@@ -100,7 +100,10 @@ class ServerFrame(msgspec.Struct, tag_field="t", omit_defaults=True):
 
 
 class Welcome(ServerFrame, tag="welcome"):
-    """`last_seq`: commands up to it need not be sent again. `token_ttl` in seconds, absent without expiry."""
+    """`last_seq`: commands up to it were accepted before; sent again they give their result again.
+
+    `token_ttl` in seconds, absent without expiry.
+    """
 
     v: int
     conn_id: str

@@ -30,6 +30,7 @@ class Table:
         self._on_gap = on_gap
         self._wall_ms = wall_ms
         self._origins: dict[bytes, tuple[str, int, int]] = {}
+        self._older_origins: dict[bytes, tuple[str, int, int]] = {}
 
     # -- subscriptions ----------------------------------------------------------------------------
 
@@ -153,10 +154,9 @@ class Table:
 
     def note_origin(self, command_id: bytes, device_id: str, epoch: int, seq: int) -> None:
         """Remember whose command this is, so that its change can say so."""
-        origins = self._origins
-        origins[command_id] = (device_id, epoch, seq)
-        if len(origins) > self._limits.origins_max:
-            del origins[next(iter(origins))]
+        self._origins[command_id] = (device_id, epoch, seq)
+        if len(self._origins) * 2 > self._limits.origins_max:
+            self._older_origins, self._origins = self._origins, {}
 
     def changed(self, changes: Iterable[Change]) -> None:
         """What hosts published. Isolated: one change that cannot be handled does not stop the others."""
@@ -252,7 +252,7 @@ class Table:
             state = unpack(change.patch)
         if state is not None:
             feed.state, feed.state_version = state, version
-        origin = self._origins.get(change.command_id)
+        origin = self._origins.get(change.command_id) or self._older_origins.get(change.command_id)
         by = None if origin is None else Origin(*origin)
         self._emit(feed, Update(version, stamp(change.time_ms), patch=change.patch, state=state, by=by))
 
