@@ -134,6 +134,8 @@ class _Connection(asyncio.Protocol):
             return
         else:
             recorder.error()
+            if status >= 500:
+                recorder.leave_unresolved(self._worker)
         self.in_flight = False
         if self._run.issuing:
             self.next()

@@ -25,7 +25,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     `acknowledged[w]` counts every success of worker `w`, warm-up and tail included; `requests` and the
     latencies cover the measured window only. `longest_pause_ms` is the longest that any one worker went
     without a success, retries included, so a pause of a single host shows although others go on.
-    `unresolved[w]` counts requests that got no answer: they may or may not have happened.
+    `unresolved[w]` counts requests that got no answer, or a 5xx: they may or may not have happened.
     """
 
     requests: int
@@ -40,6 +40,13 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: dict[str, int]
     acknowledged: list[int]
     unresolved: list[int]
+
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.per_second:,.0f}/s, p50 {self.p50_ms:,.1f} ms, p99 {self.p99_ms:,.1f} ms, "
+            f"longest pause {self.longest_pause_ms:,.0f} ms, {self.outcomes}"
+        )
 
 
 class Recorder:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from actors.runtime.clock import SystemClock
 from domain.ids import new_id
 from loadtests.apart import run_apart
+from loadtests.baselines.crud_schema import remove
 from loadtests.baselines.crud_server import POOL_SIZE, crud_server, seed
 from loadtests.ground import Catalog, make_catalog, temporary_postgres
 from loadtests.http_load import HttpPlan
@@ -31,7 +32,7 @@ class CrudFigures(msgspec.Struct, frozen=True):
 async def measure_crud(
     database_url: str, catalog: Catalog, *, seconds: float = 10.0, pool_size: int = POOL_SIZE
 ) -> CrudFigures:
-    """Start the baseline on this Postgres, measure both loads one after the other, stop it."""
+    """Start the baseline on this Postgres, measure both loads one after the other, leave nothing."""
     owner, carts, hot = new_id(), [new_id() for _ in range(CARTS)], new_id()
     products = [(item.id, item.price_minor) for item in catalog.items]
     await seed(database_url, owner=owner, merchant_id=catalog.merchant_id, carts=[*carts, hot], products=products)
@@ -52,7 +53,9 @@ async def measure_crud(
             )
             return await run_apart(plan)
 
-        return CrudFigures(await load(carts), await load([hot]))
+        figures = CrudFigures(await load(carts), await load([hot]))
+    await remove(database_url)
+    return figures
 
 
 async def _main() -> None:

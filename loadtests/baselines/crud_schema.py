@@ -81,3 +81,11 @@ async def recreate(engine: AsyncEngine) -> None:
         await connection.execute(DropSchema(SCHEMA, cascade=True, if_exists=True))
         await connection.execute(CreateSchema(SCHEMA))
         await connection.run_sync(Base.metadata.create_all)
+
+
+async def remove(database_url: str) -> None:
+    """Drop the baseline's schema: its dead rows would have autovacuum work during whatever comes next."""
+    engine = engine_for(database_url)
+    async with engine.begin() as connection:
+        await connection.execute(DropSchema(SCHEMA, cascade=True))
+    await engine.dispose()

@@ -69,9 +69,7 @@ async def run(progress: Progress) -> Metrics:
 
 
 def _say(progress: Progress, result: LoadResult) -> None:
-    progress.note(
-        f"{result.per_second:,.0f}/s, p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, {result.outcomes}"
-    )
+    progress.note(result.summary())
 
 
 async def _another_database(url: str, name: str) -> str:
