@@ -4,7 +4,8 @@ Routes are canonical under /api/v1; the same ones answer under /api (`platform/e
 the document lists each once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -41,6 +42,8 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
 }
 """What can be mounted, the busiest first: routes are tried in this order. Health is always there."""
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 _DESCRIPTION: Final = """\
 Every path is canonical under `/api/v1`; the same API at its current version answers under `/api`.
@@ -51,11 +54,18 @@ repeat has the first answer, with `Idempotent-Replayed: true`. `ETag` is the ent
 """
 
 
-def create_app(nouns: Iterable[str], runtime: GatewayRuntime) -> FastAPI:
+def create_app(
+    nouns: Iterable[str],
+    runtime: GatewayRuntime,
+    *,
+    lifespan: Lifespan | None = None,
+    port_seen: Callable[[int], None] | None = None,
+) -> FastAPI:
     """An application with these nouns, working on `runtime`. Raises `KeyError` for an unknown noun."""
-    app = _application(nouns)
+    app = _application(nouns, lifespan)
     app.state.runtime = runtime
-    app.add_middleware(Edge, metrics=runtime.metrics, requests_max=runtime.limits.requests_in_flight_max)
+    requests_max = runtime.limits.requests_in_flight_max
+    app.add_middleware(Edge, metrics=runtime.metrics, requests_max=requests_max, port_seen=port_seen)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
     return app
@@ -66,7 +76,7 @@ def openapi_document(nouns: Iterable[str] = tuple(NOUNS)) -> dict[str, Any]:
     return _application(nouns).openapi()
 
 
-def _application(nouns: Iterable[str]) -> FastAPI:
+def _application(nouns: Iterable[str], lifespan: Lifespan | None = None) -> FastAPI:
     app = FastAPI(
         title="Atrium",
         version="1.0.0",
@@ -75,6 +85,7 @@ def _application(nouns: Iterable[str]) -> FastAPI:
         docs_url=f"{API_PREFIX}/docs",
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=lifespan,
     )
     wanted = set(nouns)
     if unknown := wanted - NOUNS.keys():

@@ -1,107 +1,111 @@
 """What follows from journaled events. Handlers run at least once per journal row, so each is idempotent.
 
-The tail runner calls `handle(entry)` for every journal row; an exception means "try again
-later", and after enough tries the row is parked among the dead letters.
+An exception means "try again later"; after enough tries the row is parked among the dead letters.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from actors.cart_state import CheckoutBegan
+from actors.runtime.tail import JournalEntry, Reaction
 from domain.errors import Conflict, Rejected
 from services.entities import CART, ORDER
 from services.placement import Placements
 
 ORDER_TOPIC: Final = "order.events"
 CART_TOPIC: Final = "cart.events"
+CHECKOUTS_AT_ONCE_MAX: Final = 32
 
-
-class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One journal row with its events decoded. `time_ms` is when it was accepted; `actor` is a subject."""
-
-    kind: str
-    id: str
-    version: int
-    time_ms: int
-    actor: str
-    command_id: bytes
-    correlation: str
-    events: tuple[Any, ...]
+_encode = msgspec.json.Encoder().encode
 
 
 class Topics(Protocol):
-    async def publish(self, topic: str, key: str, message: dict[str, Any]) -> None:
-        """Append to a topic. `key` is the same for every attempt at one message, for consumers to deduplicate."""
+    """The bus's streams."""
 
-
-Handler = Callable[[JournalEntry], Awaitable[None]]
+    async def append(self, stream: str, entries: Sequence[Mapping[str, bytes | str]], length_max: int) -> list[str]: ...
 
 
 class CheckoutReaction:
-    """Finishes a checkout that its edge left unfinished (it crashed, or lost its connection)."""
+    """Finishes checkouts that their edge left unfinished (it crashed, or lost its connection)."""
 
     def __init__(self, placements: Placements) -> None:
         self._placements = placements
+        self._slots = asyncio.Semaphore(CHECKOUTS_AT_ONCE_MAX)
 
-    async def handle(self, entry: JournalEntry) -> None:
-        for event in entry.events:
-            if isinstance(event, CheckoutBegan):
-                await self._finish(entry, event)
+    async def handle(self, entries: Sequence[JournalEntry]) -> None:
+        begun = [
+            self._finish(entry, event)
+            for entry in entries
+            for event in entry.events
+            if isinstance(event, CheckoutBegan)
+        ]
+        for outcome in await asyncio.gather(*begun, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _finish(self, entry: JournalEntry, event: CheckoutBegan) -> None:
-        if not await self._placements.is_under_way(entry.id, event.order_id):
-            return
-        try:
-            await self._placements.continue_checkout(entry.id, event.order_id, entry.correlation, entry.version)
-        except Conflict as error:
-            if error.failure.code != "not_checking_out":
-                raise
-        except Rejected:
-            return  # the order refused the terms, and the cart is open again: this is an end
+        async with self._slots:
+            if not await self._placements.is_under_way(entry.id, event.order_id):
+                return
+            try:
+                await self._placements.continue_checkout(entry.id, event.order_id, entry.correlation, entry.version)
+            except Conflict as error:
+                if error.failure.code != "not_checking_out":
+                    raise
+            except Rejected:
+                return  # the order refused the terms, and the cart is open again: this is an end
 
 
 class TopicReaction:
-    """Publishes what happened to carts and orders, for consumers outside this house's own process.
+    """Publishes what happened to carts and orders, for consumers outside.
 
-    A message says what happened to which entity, not the content: that is read with the reader's own rights.
+    An entry says what happened to which entity, not the content: that is read with the reader's own rights.
+    Its `key` is the same each time, so that consumers can tell a repeat.
     """
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: Topics, length_max: int) -> None:
         self._topics = topics
+        self._length_max = length_max
 
-    async def handle(self, entry: JournalEntry) -> None:
-        topic = _TOPICS.get(entry.kind)
-        if topic is None:
-            return
-        for number, event in enumerate(entry.events):
-            message = {
-                "type": type(event).__struct_config__.tag,
-                "kind": entry.kind,
-                "id": entry.id,
-                "version": entry.version,
-                "time_ms": entry.time_ms,
-                "actor": entry.actor,
-                "correlation": entry.correlation,
-                **_facts(event),
-            }
-            await self._topics.publish(topic, f"{entry.kind}/{entry.id}/{entry.version}/{number}", message)
+    async def handle(self, entries: Sequence[JournalEntry]) -> None:
+        by_topic: dict[str, list[Mapping[str, bytes | str]]] = {}
+        for entry in entries:
+            published = by_topic.setdefault(_TOPICS[entry.kind], [])
+            published.extend(_fields(entry, number, event) for number, event in enumerate(entry.events))
+        for topic, published in by_topic.items():
+            await self._topics.append(topic, published, self._length_max)
 
 
-def _facts(event: Any) -> dict[str, Any]:
-    """Of the event's own fields, those that consumers route by."""
-    found = {name: getattr(event, name, None) for name in _ROUTING_FIELDS}
-    return {name.rstrip("_"): str(value) for name, value in found.items() if value}
+def reactions(placements: Placements, topics: Topics, length_max: int) -> tuple[Reaction, ...]:
+    """All reactions, by names under which each keeps its own place in the journal."""
+    return (
+        Reaction("checkout", frozenset({CART}), CheckoutReaction(placements).handle),
+        Reaction("topics", frozenset(_TOPICS), TopicReaction(topics, length_max).handle),
+    )
+
+
+def _fields(entry: JournalEntry, number: int, event: Any) -> dict[str, bytes | str]:
+    document = {
+        "type": type(event).__struct_config__.tag,
+        "kind": entry.kind,
+        "id": entry.id,
+        "version": entry.version,
+        "time_ms": entry.time_ms,
+        "actor": entry.actor,
+        "correlation": entry.correlation,
+    }
+    facts = {name: getattr(event, name, None) for name in _ROUTING_FIELDS}
+    document |= {name.rstrip("_"): str(value) for name, value in facts.items() if value}
+    return {
+        "key": f"{entry.kind}/{entry.id}/{entry.version}/{number}",
+        "type": document["type"],
+        "data": _encode(document),
+    }
 
 
 _TOPICS: Final = {CART: CART_TOPIC, ORDER: ORDER_TOPIC}
 _ROUTING_FIELDS: Final = ("order_id", "cart_id", "user_id", "merchant_id", "courier_id", "to", "from_", "currency")
-
-
-def handlers(placements: Placements, topics: Topics) -> dict[str, Handler]:
-    """The reactions by their names, under which each keeps its own place in the journal."""
-    return {
-        "checkout": CheckoutReaction(placements).handle,
-        "topics": TopicReaction(topics).handle,
-    }
+"""Of an event's own fields, those that consumers route by."""

@@ -5,6 +5,7 @@ Pure ASGI, and one layer instead of five, because each costs every request a wra
 
 import re
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -38,11 +39,20 @@ class Edge:
     one; also sent back), the header fields as a dict, and the path as the client wrote it. `/api/…` is
     rewritten to `/api/v1/…` here, so that each route exists once. Past `requests_max` in flight the answer
     is 503 before any work is done. A route's `Call` notes the subject for the access log; nothing personal
-    goes into it: no query string, no address, no user agent, no raw path.
+    goes into it: no query string, no address, no user agent, no raw path. `port_seen` is told the port of
+    the first request.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics, requests_max: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: HttpMetrics,
+        requests_max: int,
+        port_seen: Callable[[int], None] | None = None,
+    ) -> None:
         self._app = app
+        self._port_seen = port_seen
         self._metrics = metrics
         self._requests_max = requests_max
         self._in_flight = 0
@@ -79,6 +89,9 @@ class Edge:
             self._observe(scope, status, began)
 
     def _prepare(self, scope: Scope) -> str:
+        if self._port_seen is not None and scope.get("server") and scope["server"][1]:
+            self._port_seen(scope["server"][1])
+            self._port_seen = None
         fields: dict[bytes, bytes] = dict(scope["headers"])
         if _STRIPPED in fields:
             del fields[_STRIPPED]
