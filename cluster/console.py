@@ -1,5 +1,6 @@
 """What all commands share: where they print, and how they find their settings."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,8 +13,11 @@ from rich.table import Table
 from cluster.errors import BadSettingsError
 from storage.settings import Settings
 
-out: Final = Console(highlight=False)
-err: Final = Console(stderr=True, highlight=False)
+_PIPED_WIDTH: Final = 200
+"""Columns when nobody's terminal says: wide enough that lines stay lines for `grep`."""
+
+out: Final = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+err: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPED_WIDTH)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the installation (default ./.atrium).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -44,5 +48,6 @@ def table(*columns: str, title: str = "") -> Table:
     """A plain table; columns that start with `#` are right-aligned numbers."""
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left", no_wrap=True)
+        name, justify = column.removeprefix("#"), "right" if column.startswith("#") else "left"
+        made.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     return made

@@ -43,9 +43,20 @@ _JWT: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace personal data and secrets by `[redacted]`, by the name of their field and by their look."""
     for key, value in event.items():
-        if key not in _PLAIN_FIELDS:
+        if key == "exception":
+            event[key] = _clean_trace(value)
+        elif key not in _PLAIN_FIELDS:
             event[key] = _clean(key, value)
     return event
+
+
+def _clean_trace(value: Any) -> Any:
+    """A traceback has function names under `name`, and no values of variables: only its texts are looked at."""
+    if isinstance(value, str):
+        return _clean_text(value)
+    if isinstance(value, Mapping):
+        return {key: _clean_trace(inner) for key, inner in value.items()}
+    return [_clean_trace(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _clean(key: str, value: Any) -> Any:
@@ -71,8 +82,9 @@ def _clean_text(text: str) -> str:
 class _Output:
     """A line to a text stream or to a file that is turned over when it is full. Never raises."""
 
-    def __init__(self, file: Path | None, stream: TextIO | None) -> None:
+    def __init__(self, file: Path | None, stream: TextIO | None, bytes_max: int) -> None:
         self._file = file
+        self._bytes_max = bytes_max
         self._stream = stream
         self._lock = threading.Lock()
         self._out: TextIO | None = None
@@ -81,10 +93,14 @@ class _Output:
     def __call__(self, *_: Any) -> "_Output":
         return self
 
+    def __del__(self) -> None:
+        if self._out is not None:
+            self._out.close()
+
     def msg(self, message: str) -> None:
         with self._lock:
             try:
-                out = self._open()
+                out = self._open() if self._file is not None else self._stream or sys.stderr
                 out.write(message + "\n")
                 out.flush()
                 self._written += len(message) + 1
@@ -94,9 +110,8 @@ class _Output:
     debug = info = warning = error = critical = exception = log = fatal = msg
 
     def _open(self) -> TextIO:
-        if self._file is None:
-            return self._stream if self._stream is not None else sys.stderr
-        if self._out is not None and self._written > FILE_BYTES_MAX:
+        assert self._file is not None  # noqa: S101 - asked by `msg`
+        if self._out is not None and self._written > self._bytes_max:
             self._out.close()
             self._file.replace(self._file.with_name(f"{self._file.name}.1"))
             self._out = None
@@ -155,6 +170,7 @@ def configure_logging(
     level: str | None = None,
     json: bool | None = None,
     stream: TextIO | None = None,
+    file_bytes_max: int = FILE_BYTES_MAX,
 ) -> None:
     """Set up structlog and the standard library's logging of this process.
 
@@ -168,7 +184,7 @@ def configure_logging(
     structlog.configure(
         processors=processors(json=as_json, service=service),
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=_Output(Path(file) if file else None, stream),
+        logger_factory=_Output(Path(file) if file else None, stream, file_bytes_max),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=max(number, logging.WARNING), force=True)

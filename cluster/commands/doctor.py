@@ -50,7 +50,7 @@ def doctor(as_json: JsonOption = False, data: DataOption = None) -> None:
     if as_json:
         print_json(findings)
     else:
-        rows = table("", "what", "found")
+        rows = table("verdict", "what", "found")
         marks = {"ok": "[green]ok[/green]", "warning": "[yellow]warning[/yellow]", "bad": "[red]bad[/red]"}
         for finding in findings:
             rows.add_row(marks[finding.status], finding.name, finding.detail)
@@ -121,9 +121,10 @@ def _database(settings: Settings, data: DataDir) -> str:
 async def _ask_database(url: str) -> tuple[str, float]:
     connection = await asyncpg.connect(url, timeout=10)
     try:
+        version = await connection.fetchval("SELECT current_setting('server_version')")
         before = time.time()
-        version, now = await connection.fetchrow("SELECT current_setting('server_version'), extract(epoch from now())")
-        return version, (float(now) - (before + time.time()) / 2) * 1_000
+        now = float(await connection.fetchval("SELECT extract(epoch from clock_timestamp())"))
+        return str(version), (now - (before + time.time()) / 2) * 1_000
     finally:
         await connection.close()
 
