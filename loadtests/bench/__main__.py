@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
+import structlog
 import uvloop
 
 from loadtests.bench.report import Metrics, Progress, record, result_line, table
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     unknown = [name for name in names if name not in TARGETS]
     if unknown:
         parser.error(f"no benchmark {unknown[0]}; there are {', '.join(TARGETS)}")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for results
     progress = Progress()
     met = True
     for name in names:
