@@ -8,7 +8,8 @@ import msgspec
 from actors.runtime.codec import KindCodec
 from actors.runtime.entity import EntityKind, Meta
 from actors.runtime.replay import meta_of
-from storage.journal.interface import Row
+from domain.errors import Unavailable
+from storage.journal.interface import JournalError, Row
 
 
 class JournalRows(Protocol):
@@ -30,7 +31,10 @@ class History:
         self._codecs = {name: KindCodec(kind) for name, kind in kinds.items()}
 
     async def of(self, kind: str, entity_id: str, after: int = 0, upto: int | None = None) -> list[Recorded]:
-        """Rows with `after < version <= upto`, oldest first; none for an unknown entity."""
+        """Rows with `after < version <= upto`, oldest first; none for an unknown entity. Raises `Unavailable`."""
         codec = self._codecs[kind]
-        rows = await self._journal.rows(kind, entity_id, after=after, upto=upto)
+        try:
+            rows = await self._journal.rows(kind, entity_id, after=after, upto=upto)
+        except (JournalError, OSError) as error:
+            raise Unavailable("The journal does not answer.", code="journal_away", retry_after_ms=1_000) from error
         return [Recorded(meta_of(row), codec.events(row.payload)) for row in rows]

@@ -16,6 +16,7 @@ from actors.runtime.entity import Actor
 from domain.errors import Unauthenticated
 from domain.ids import is_uuid, new_id
 from services.signing_keys import SigningKey, public_jwk
+from storage.settings import Settings
 
 GUEST_PREFIX: Final = "guest:"
 SHARE_PREFIX: Final = "share:"
@@ -43,6 +44,17 @@ class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
     """A longer token is refused before any work is done on it."""
     cache_entries_max: int = 20_000
     """Verified tokens remembered; an RS256 check takes some fifty times as long as finding one here."""
+
+
+def rules_of(settings: Settings) -> TokenRules:
+    """The rules of an installation."""
+    return TokenRules(
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        access_ttl_seconds=settings.access_token_ttl_s,
+        share_ttl_seconds=settings.share_link_ttl_s,
+        leeway_seconds=settings.jwt_leeway_s,
+    )
 
 
 class Clock(Protocol):

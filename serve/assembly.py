@@ -1,0 +1,108 @@
+"""A gateway from its real parts: Postgres, Redis, the entities' client, tokens, sockets."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from prometheus_client import Gauge
+from sqlalchemy import text
+
+from actors.runtime.client import EntityClient
+from actors.runtime.clock import SystemClock
+from actors.runtime.entity import SYSTEM
+from actors.runtime.host_actor import RuntimeConfig
+from domain.errors import NotFound
+from domain.ids import new_id
+from realtime.gateway import Gateway
+from realtime.hub import Hub
+from realtime.session import Services
+from serve.app import NOUNS
+from serve.gateway import GatewayRuntime
+from serve.limits import DEFAULTS, GatewayLimits
+from serve.live.adapters import TokenAuthenticator
+from services.entities import CART
+from services.health import Health
+from services.signing_keys import load_or_create_signing_key
+from services.stores import CatalogStore, DeadLetters, Listings
+from services.tokens import Tokens, rules_of
+from storage.bus import Bus
+from storage.db import Database
+from storage.journal.postgres import PostgresJournal
+from storage.settings import Settings
+
+KEYS_FOLDER = "keys"
+_CHECK_MS = 900
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway process is told when it starts."""
+
+    runtime: RuntimeConfig
+    settings: Settings
+    nouns: tuple[str, ...] = tuple(NOUNS)
+    limits: GatewayLimits = DEFAULTS
+
+
+@asynccontextmanager
+async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityClient) -> AsyncIterator[GatewayRuntime]:
+    """A gateway that runs until the block ends. The client is closed with it."""
+    settings, clock = config.settings, SystemClock()
+    database = Database(config.runtime.database_url, settings)
+    bus = await Bus.connect(config.runtime.redis_url)
+    journal = await PostgresJournal(config.runtime.database_url, read_timeout_s=settings.read_timeout_s).open()
+    tokens = Tokens(
+        clock,
+        signing=load_or_create_signing_key(settings.data_dir.absolute() / KEYS_FOLDER),
+        rules=rules_of(settings),
+    )
+
+    async def database_answers() -> None:
+        async with database.session() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def entities_answer() -> None:
+        try:
+            await client.read(CART, new_id(), actor=SYSTEM, deadline_ms=_CHECK_MS)
+        except NotFound:
+            return  # a host looked it up
+
+    async def redis_answers() -> None:
+        await bus.ping()
+
+    runtime = GatewayRuntime(
+        gateway_id=gateway_id,
+        client=client,
+        catalog_store=CatalogStore(database),
+        listings=Listings(database),
+        journal=journal,
+        dead_letters=DeadLetters(database),
+        tokens=tokens,
+        clock=clock,
+        health=Health({"database": database_answers, "entities": entities_answer}, {"redis": redis_answers}),
+        limits=config.limits,
+    )
+    hub = Hub(gateway_id, client, bus, runtime.groups)
+    live = Gateway(Services(hub=hub, port=runtime.device_commands, authenticator=TokenAuthenticator(tokens)))
+    runtime.live = live
+    _expose(runtime, live, client)
+    await live.start()
+    try:
+        yield runtime
+    finally:
+        await live.stop()
+        await client.close()
+        await bus.close()
+        await journal.close()
+        await database.close()
+
+
+def _expose(runtime: GatewayRuntime, live: Gateway, client: EntityClient) -> None:
+    """Gauges of what the parts count themselves."""
+    figures = {
+        "atrium_live_sockets": ("WebSockets open.", lambda: float(len(live))),
+        "atrium_entity_requests_pending": ("Commands and reads without an answer yet.", lambda: float(client.pending)),
+        "atrium_entity_retries": ("Times a command was sent again.", lambda: float(client.retries)),
+    }
+    for name, (meaning, figure) in figures.items():
+        gauge = Gauge(name, meaning, ("gateway",), registry=runtime.registry)
+        gauge.labels(runtime.gateway_id).set_function(figure)

@@ -1,0 +1,156 @@
+"""Use-cases' interfaces on the tables of `storage`: the same content, in this floor's terms.
+
+A database that is away is `Unavailable` here: the caller may try again.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from domain.errors import Unavailable
+from domain.money import Money
+from services.health import DeadLetter
+from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
+from services.placement import Merchant
+from services.products import OptionGroup, Product
+from storage.carts import CartTables
+from storage.catalog import CatalogTables, MerchantRecord, ProductRecord
+from storage.db import Database
+from storage.orders import OrderFilter as RecordFilter
+from storage.orders import OrderTables
+from storage.reactions import ReactionTables
+
+_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
+
+
+@asynccontextmanager
+async def reachable() -> AsyncIterator[None]:
+    try:
+        yield
+    except _AWAY as error:
+        raise Unavailable("The database does not answer.", code="database_away", retry_after_ms=1_000) from error
+
+
+class CatalogStore:
+    """`services.catalog.CatalogStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._tables = CatalogTables(database)
+
+    async def products(self, ids: Sequence[str]) -> dict[str, Product]:
+        async with reachable():
+            found = await self._tables.products(ids)
+        return {product_id: _product(record) for product_id, record in found.items()}
+
+    async def merchant(self, merchant_id: str) -> Merchant | None:
+        async with reachable():
+            found = await self._tables.merchant(merchant_id)
+        return None if found is None else _merchant(found)
+
+    async def merchants(self, city: str, country: str, after_id: str, limit: int) -> Sequence[Merchant]:
+        async with reachable():
+            return [_merchant(record) for record in await self._tables.merchants(city, country, after_id, limit)]
+
+    async def menu(self, merchant_id: str, after_id: str, limit: int) -> Sequence[Product]:
+        async with reachable():
+            return [_product(record) for record in await self._tables.menu(merchant_id, after_id, limit)]
+
+    async def add_merchant(self, merchant: Merchant) -> bool:
+        record = MerchantRecord(**msgspec.structs.asdict(merchant))
+        async with reachable():
+            return await self._tables.add_merchant(record)
+
+    async def add_product(self, product: Product) -> bool:
+        async with reachable():
+            return await self._tables.add_product(_product_record(product))
+
+    async def put_product(self, product: Product) -> None:
+        async with reachable():
+            await self._tables.put_product(_product_record(product))
+
+
+class Listings:
+    """`services.listings.Listings`."""
+
+    def __init__(self, database: Database) -> None:
+        self._orders = OrderTables(database)
+        self._carts = CartTables(database)
+
+    async def orders(self, wanted: OrderFilter, after: Place | None, limit: int) -> Sequence[OrderEntry]:
+        async with reachable():
+            found = await self._orders.orders(_filter(wanted), _place(after), limit)
+        return [OrderEntry(**msgspec.structs.asdict(record)) for record in found]
+
+    async def carts(self, owner: str, statuses: Sequence[str], after: Place | None, limit: int) -> Sequence[CartEntry]:
+        async with reachable():
+            found = await self._carts.carts(owner=owner, statuses=statuses, after=_place(after), limit=limit)
+        return [
+            CartEntry(
+                id=record.id,
+                status=record.status,
+                created_at_ms=record.created_at_ms,
+                updated_at_ms=record.updated_at_ms,
+                merchant_id=record.merchant_id,
+            )
+            for record in found
+        ]
+
+    async def order_counts(self, wanted: OrderFilter) -> Sequence[StatusCount]:
+        async with reachable():
+            found = await self._orders.counts(_filter(wanted))
+        return [StatusCount(each.status, each.count, Money(each.total_minor, each.currency)) for each in found]
+
+
+class DeadLetters:
+    """`services.health.DeadLetters`."""
+
+    def __init__(self, database: Database) -> None:
+        self._tables = ReactionTables(database)
+
+    async def list(self, after_id: str, limit: int) -> Sequence[DeadLetter]:
+        async with reachable():
+            found = await self._tables.list(after_id, limit)
+        return [
+            DeadLetter(**{name: getattr(record, name) for name in DeadLetter.__struct_fields__}) for record in found
+        ]
+
+    async def retry(self, letter_id: str) -> bool:
+        async with reachable():
+            return await self._tables.retry(letter_id)
+
+
+def _merchant(record: MerchantRecord) -> Merchant:
+    return Merchant(**{name: getattr(record, name) for name in Merchant.__struct_fields__})
+
+
+def _product(record: ProductRecord) -> Product:
+    fields = msgspec.structs.asdict(record) | {"options": msgspec.convert(record.options, tuple[OptionGroup, ...])}
+    return Product(**fields)
+
+
+def _product_record(product: Product) -> ProductRecord:
+    groups = tuple(
+        {
+            "id": group.id,
+            "name": group.name,
+            "min": group.min,
+            "max": group.max,
+            "options": [
+                {"id": option.id, "name": option.name, "price_minor": option.price_minor} for option in group.options
+            ],
+        }
+        for group in product.options
+    )
+    return ProductRecord(**(msgspec.structs.asdict(product) | {"options": groups}))
+
+
+def _filter(wanted: OrderFilter) -> RecordFilter:
+    statuses = tuple(status.value for status in wanted.statuses)
+    return RecordFilter(**(msgspec.structs.asdict(wanted) | {"statuses": statuses}))
+
+
+def _place(after: Place | None) -> tuple[int, str] | None:
+    return None if after is None else (after.at_ms, after.id)
