@@ -137,6 +137,7 @@ class Hub:
             channel.catch_up_at = now + self._limits.group_catch_up_seconds
         if doubts != self._doubts:  # a host was replaced meanwhile, perhaps the very one that answered
             channel.renew_at = channel.catch_up_at = now
+            self.tick(now)
 
     async def _read_all(self, refs: Sequence[Ref], actor: Actor, have: dict[str, int]) -> list[Read]:
         """The views of many entities, those left out that this actor may not see."""
