@@ -5,9 +5,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from domain.errors import Unavailable
 from storage.settings import Settings
+
+_AWAY_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
+"""SQLSTATE classes of a server that is absent, overloaded, stopping, or broke a deadlock: try again."""
+
+
+def _away() -> Unavailable:
+    return Unavailable("The database does not answer.", retry_after_ms=1_000)
 
 
 def make_engine(url: str, **options: Any) -> AsyncEngine:
@@ -39,9 +49,20 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """A session in one transaction: committed when the block ends, rolled back when it raises."""
-        async with self._sessions.begin() as session:
-            yield session
+        """A session in one transaction: committed when the block ends, rolled back when it raises.
+
+        Raises `Unavailable` when the database is away or does not answer in time.
+        """
+        try:
+            async with self._sessions.begin() as session:
+                yield session
+        except (OSError, PoolTimeout) as error:
+            raise _away() from error
+        except DBAPIError as error:
+            state = str(getattr(error.orig, "sqlstate", None) or "")[:2]
+            if error.connection_invalidated or not state or state in _AWAY_CLASSES:
+                raise _away() from error
+            raise
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -1,18 +1,18 @@
 """What is sold, and by whom. Plain tables; money in minor units."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import Base, Big, Id, Int, Json, Label, Moment
 
 
 class Organization(Base):
-    """A merchant, clinic or organizer. `accept_deadline_s` None: the installation has a default."""
+    """A merchant, clinic or organizer, and its terms of sale."""
 
     __tablename__ = "organizations"
     __table_args__ = (
         CheckConstraint("kind IN ('merchant', 'clinic', 'organizer')", name="kind"),
-        CheckConstraint("accept_deadline_s > 0", name="accept_deadline"),
+        CheckConstraint("accept_within_ms > 0", name="accept_within"),
         Index(None, "kind", "country", "city", "id"),
     )
 
@@ -23,7 +23,7 @@ class Organization(Base):
     city: Mapped[Label] = mapped_column(server_default="")
     country: Mapped[Label] = mapped_column(server_default="")
     time_zone: Mapped[Label] = mapped_column(server_default="UTC")
-    accept_deadline_s: Mapped[Int | None]
+    accept_within_ms: Mapped[Int] = mapped_column(server_default=text("600000"))
     service_fee_minor: Mapped[Big] = mapped_column(server_default=text("0"))
     delivery_fee_minor: Mapped[Big] = mapped_column(server_default=text("0"))
     minimum_order_minor: Mapped[Big] = mapped_column(server_default=text("0"))
@@ -43,14 +43,14 @@ class Product(Base):
     __table_args__ = (
         CheckConstraint("price_minor >= 0", name="price"),
         CheckConstraint("max_quantity > 0", name="max_quantity"),
-        UniqueConstraint("merchant_id", "sku"),
+        Index("uq_products_merchant_id_sku", "merchant_id", "sku", unique=True, postgresql_where=text("sku <> ''")),
         Index(None, "merchant_id", "id"),
     )
 
     id: Mapped[Id] = mapped_column(primary_key=True)
     merchant_id: Mapped[Id] = mapped_column(ForeignKey("organizations.id"))
     name: Mapped[Label]
-    sku: Mapped[Label]
+    sku: Mapped[Label] = mapped_column(server_default="")
     category: Mapped[Label] = mapped_column(server_default="")
     price_minor: Mapped[Big]
     currency: Mapped[Label]

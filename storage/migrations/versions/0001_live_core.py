@@ -186,7 +186,7 @@ def _catalog() -> None:
         _text("city", server_default=""),
         _text("country", server_default=""),
         _text("time_zone", server_default="UTC"),
-        _int("accept_deadline_s", nullable=True),
+        _int("accept_within_ms", server_default=sa.text("600000")),
         _big("service_fee_minor", server_default=sa.text("0")),
         _big("delivery_fee_minor", server_default=sa.text("0")),
         _big("minimum_order_minor", server_default=sa.text("0")),
@@ -194,7 +194,7 @@ def _catalog() -> None:
         _now("created_at"),
         _now("updated_at"),
         sa.CheckConstraint("kind IN ('merchant', 'clinic', 'organizer')", name="ck_organizations_kind"),
-        sa.CheckConstraint("accept_deadline_s > 0", name="ck_organizations_accept_deadline"),
+        sa.CheckConstraint("accept_within_ms > 0", name="ck_organizations_accept_within"),
         sa.PrimaryKeyConstraint("id", name="pk_organizations"),
     )
     _index("organizations", "kind", "country", "city", "id")
@@ -203,7 +203,7 @@ def _catalog() -> None:
         _id("id"),
         _id("merchant_id"),
         _text("name"),
-        _text("sku"),
+        _text("sku", server_default=""),
         _text("category", server_default=""),
         _big("price_minor"),
         _text("currency"),
@@ -216,9 +216,15 @@ def _catalog() -> None:
         sa.CheckConstraint("max_quantity > 0", name="ck_products_max_quantity"),
         sa.ForeignKeyConstraint(["merchant_id"], ["organizations.id"], name="fk_products_merchant_id_organizations"),
         sa.PrimaryKeyConstraint("id", name="pk_products"),
-        sa.UniqueConstraint("merchant_id", "sku", name="uq_products_merchant_id_sku"),
     )
     _index("products", "merchant_id", "id")
+    op.create_index(
+        "uq_products_merchant_id_sku",
+        "products",
+        ["merchant_id", "sku"],
+        unique=True,
+        postgresql_where=sa.text("sku <> ''"),
+    )
 
 
 def _reactions() -> None:
