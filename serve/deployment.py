@@ -37,7 +37,7 @@ class GatewayReplica:
     """One gateway process."""
 
     def __init__(self, config: GatewayConfig) -> None:
-        configure_logging(config.runtime.log_path, service="gateway")
+        configure_logging(config.runtime.log_path("gateway"), service="gateway")
         self._config = config
 
     async def __serve_build_asgi_app__(self) -> FastAPI:

@@ -36,11 +36,11 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     database_url: str
     redis_url: str
     limits: Limits = DEFAULTS
-    log_file: str = ""
+    log_dir: str = ""
 
-    @property
-    def log_path(self) -> Path | None:
-        return Path(self.log_file) if self.log_file else None
+    def log_path(self, process: str) -> Path | None:
+        """Where `process` logs; None: to standard error."""
+        return Path(self.log_dir) / f"{process}.log" if self.log_dir else None
 
 
 class BusPublisher:
@@ -57,7 +57,7 @@ class HostActor:
     """One entity host in its own process."""
 
     def __init__(self, name: str, config: RuntimeConfig) -> None:
-        configure_logging(config.log_path, service=f"host:{name}")
+        configure_logging(config.log_path(name), service=f"host:{name}")
         self._name = name
         self._config = config
         self._starting: asyncio.Task[None] | None = None
@@ -125,7 +125,7 @@ class StewardActor:
     """The steward in its own process; `reach` gives it its way to the hosts."""
 
     def __init__(self, config: RuntimeConfig, reach: Callable[[RuntimeConfig], Hosts]) -> None:
-        configure_logging(config.log_path, service="steward")
+        configure_logging(config.log_path("steward"), service="steward")
         self._config = config
         self._reach = reach
         self._tending: asyncio.Task[None] | None = None

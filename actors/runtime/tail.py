@@ -110,6 +110,10 @@ class TailRunner:
         self.handled = 0
         self.lag_ms = 0
 
+    def forget_place(self) -> None:
+        """Read the cursor again before going on: another runner may have moved it."""
+        self._cursor = None
+
     async def run_forever(self) -> None:
         pause = self._poll_ms
         while True:

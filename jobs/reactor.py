@@ -1,0 +1,102 @@
+"""The reactor: the process that tails the journal and does what follows from events.
+
+One runs at a time per reaction, by a lease in Postgres; handlers are idempotent, so a moment with two is
+harmless. Its own figures go to the log; dead letters show in `atrium dead-letters` and `/admin/dead-letters`.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from actors.kinds import KINDS
+from actors.runtime.clock import SystemClock
+from actors.runtime.garbage import settle_forever
+from actors.runtime.host_actor import RuntimeConfig
+from actors.runtime.ray_cluster import connect_client
+from actors.runtime.tail import Reaction, TailRunner
+from domain.ids import new_id
+from services.carts import Carts
+from services.history import History
+from services.placement import Placements
+from services.products import ProductCache
+from services.reactions import reactions
+from services.stores import CatalogStore
+from storage.bus import Bus
+from storage.db import Database
+from storage.journal.postgres import PostgresJournal
+from storage.logs import configure_logging
+from storage.reactions import ReactionTables
+from storage.settings import Settings
+
+log = structlog.get_logger()
+
+REACTOR: Final = "reactor"
+LEASE_SECONDS: Final = 6.0
+"""A reactor that died is followed by the next one after so long, one that moved at once."""
+
+
+class Reactor:
+    """Runs every reaction for as long as the process lives."""
+
+    def __init__(self, config: RuntimeConfig, settings: Settings) -> None:
+        configure_logging(config.log_path(REACTOR), service=REACTOR)
+        self._config = config
+        self._settings = settings
+        self._running: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> None:
+        """Connect and start; repeated calls do nothing."""
+        if self._running:
+            return
+        config, settings, clock = self._config, self._settings, SystemClock()
+        holder = f"{REACTOR}-{new_id()}"
+        client = await connect_client(config, holder)
+        database = Database(config.database_url, settings)
+        journal = await PostgresJournal(config.database_url).open()
+        bus = await Bus.connect(config.redis_url)
+        catalog = CatalogStore(database)
+        carts = Carts(client, ProductCache(catalog, clock), clock)
+        placements = Placements(client, carts, catalog, History(journal, KINDS))
+        tables = ReactionTables(database)
+        loop = asyncio.get_running_loop()
+        for reaction in reactions(placements, bus, settings.stream_length_max):
+            runner = self._runner(reaction, journal, tables)
+            self._running.append(loop.create_task(run_while_leading(runner, tables, holder)))
+        self._running.append(loop.create_task(settle_forever()))
+
+    def _runner(self, reaction: Reaction, journal: PostgresJournal, tables: ReactionTables) -> TailRunner:
+        return TailRunner(
+            reaction,
+            journal,
+            tables,
+            KINDS,
+            SystemClock(),
+            attempts_max=self._settings.reaction_attempts_max,
+            backoff_ms=self._settings.reaction_backoff_ms,
+        )
+
+
+async def run_while_leading(runner: TailRunner, tables: ReactionTables, holder: str) -> None:
+    """Run a reaction whenever the lease is ours: ask for it, run while it lasts, renew it, for ever."""
+    name = runner.reaction.name
+    running: asyncio.Task[None] | None = None
+    while True:
+        leading = await _acquire(tables, name, holder)
+        if leading and (running is None or running.done()):
+            running = asyncio.get_running_loop().create_task(runner.run_forever())
+            log.info("reaction_taken_up", reaction=name)
+        elif not leading and running is not None:
+            running.cancel()
+            running = None
+            runner.forget_place()
+            log.info("reaction_given_up", reaction=name)
+        await asyncio.sleep(LEASE_SECONDS / 3)
+
+
+async def _acquire(tables: ReactionTables, name: str, holder: str) -> bool:
+    try:
+        return await tables.acquire(name, holder, LEASE_SECONDS)
+    except Exception as error:
+        log.warning("reaction_lease_unknown", reaction=name, error=repr(error))
+        return False
