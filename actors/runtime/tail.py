@@ -45,13 +45,17 @@ class Reaction(msgspec.Struct, frozen=True):
     handle: Callable[[Sequence[JournalEntry]], Awaitable[None]]
 
 
-class SetAside(msgspec.Struct, frozen=True):
+class SetAside(Protocol):
     """An entry waiting for its next attempt."""
 
-    kind: str
-    id: str
-    version: int
-    attempts: int
+    @property
+    def kind(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
 
 
 class ReactionStore(Protocol):
@@ -67,7 +71,7 @@ class ReactionStore(Protocol):
     async def set_aside(self, reaction: str, row: Row, attempts: int, due_ms: int, error: str) -> None:
         """Insert, or update the attempts of an entry that is set aside already."""
 
-    async def due(self, reaction: str, now_ms: int, limit: int) -> list[SetAside]:
+    async def due(self, reaction: str, now_ms: int, limit: int) -> Sequence[SetAside]:
         """Entries due now, of each entity only the earliest version."""
 
     async def done(self, reaction: str, kind: str, id: str, version: int) -> None: ...
