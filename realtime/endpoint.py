@@ -6,7 +6,7 @@ from typing import cast
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realtime import codes
-from realtime.channels import Scope, live, order_tracking
+from realtime.channels import Scope
 from realtime.codec import JSON, negotiate
 from realtime.gateway import Gateway
 from realtime.ports import Credentials
@@ -73,15 +73,3 @@ async def serve_socket(websocket: WebSocket, gateway: Gateway, scope: Scope, *, 
             await socket.close(codes.VERSION, "no common subprotocol")
         return
     await gateway.serve(socket, codec, scope, credentials_of(websocket, order_id))
-
-
-class LiveEndpoint:
-    """`/api/v1/live`, and with an order's id `/api/v1/orders/{id}/track`. `kinds`: the entities let through."""
-
-    def __init__(self, gateway: Gateway, kinds: frozenset[str]) -> None:
-        self.gateway = gateway
-        self._live = live(kinds)
-
-    async def serve(self, websocket: WebSocket, *, order_id: str = "") -> None:
-        scope = order_tracking(order_id) if order_id else self._live
-        await serve_socket(websocket, self.gateway, scope, order_id=order_id)
