@@ -201,8 +201,8 @@ class Bus:
         self._buffered_bytes = 0
         self._gaps: set[str] = set()
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.idle = asyncio.Event()  # nothing waits to be published
+        self.idle.set()
         self._link = _Link(url, self.limits)
         self._client: Redis = Redis.from_url(
             url,
@@ -225,7 +225,7 @@ class Bus:
     async def close(self) -> None:
         """Publish what waits if Redis is there, then end."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.flushed(), self.limits.answer_s if not self.degraded else 0)
+            await asyncio.wait_for(self.idle.wait(), self.limits.answer_s if not self.degraded else 0)
         self._publisher.cancel()
         await asyncio.gather(self._publisher, return_exceptions=True)
         for subscription in self._subscriptions:
@@ -253,7 +253,7 @@ class Bus:
         else:
             self._buffer.append((channel, payload))
             self._buffered_bytes += len(payload)
-        self._idle.clear()
+        self.idle.clear()
         self._wake.set()
 
     async def subscribe(
@@ -267,10 +267,6 @@ class Bus:
         self._subscriptions.append(subscription)
         await subscription.confirmed(self.limits.answer_s)
         return subscription
-
-    async def flushed(self) -> None:
-        """Return when nothing waits to be published."""
-        await self._idle.wait()
 
     async def _publish_forever(self) -> None:
         pause = _Pause(self.limits)
@@ -291,7 +287,7 @@ class Bus:
                 pause.reset()
                 if not self._buffer and not self._gaps:
                     self._wake.clear()
-                    self._idle.set()
+                    self.idle.set()
 
     async def _publish_batch(self, connection: Any) -> None:
         """One round trip. What it sent leaves the buffer only when Redis has answered."""

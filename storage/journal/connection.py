@@ -116,7 +116,7 @@ async def store_errors() -> AsyncIterator[None]:
         if state in _AWAY_CLASSES or isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
             raise StoreAway(f"{type(error).__name__}: {error}") from error
         raise JournalError(f"{type(error).__name__}: {error}") from error
-    except asyncpg.InterfaceError as error:
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise StoreAway(f"{type(error).__name__}: {error}") from error
     except TimeoutError as error:
         raise StoreAway("no answer in time") from error

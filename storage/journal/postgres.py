@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Final, Self
-
-import asyncpg
+from typing import TYPE_CHECKING, Final, Self
 
 from storage.journal.connection import (
     COMMIT_APPLICATION,
@@ -32,6 +30,9 @@ from storage.journal.interface import (
 )
 from storage.journal.placement import PostgresPlacement
 from storage.journal.statement import commit_statement
+
+if TYPE_CHECKING:
+    import asyncpg
 
 _ROW: Final = "position, xid, kind, id, version, command_id, command_hash, actor, device, correlation, time, payload"
 """In the order of `Row`'s fields."""
@@ -123,7 +124,7 @@ class PostgresJournal:
             try:
                 # Postgres gives up first (statement_timeout); the second limit is for a silent network.
                 current = await connection.fetchval(sql, *arguments, timeout=self._commit_timeout_s + 0.5)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except Exception as error:  # asyncpg has more than it documents when a server dies
                 meaning = commit_error(error)
                 if not isinstance(meaning, CommitRefused):
                     self._drop_commits()

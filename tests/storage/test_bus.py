@@ -148,7 +148,7 @@ async def test_bytes_in_the_buffer_are_bounded(own_redis):
         bus.publish("c", bytes(60))
         bus.publish("c", bytes(60))
         assert bus.health().dropped == 1
-        await bus.flushed()
+        await bus.idle.wait()
         bus.publish("c", bytes(60))
         assert bus.health().dropped == 1
 

@@ -1,10 +1,14 @@
 """The journal on Postgres: the contract, and what only a real database can do to it."""
 
 import asyncio
+import os
+import signal
 
 import asyncpg
 import pytest
 
+from storage import migrate
+from storage.embedded.postgres import EmbeddedPostgres
 from storage.journal.interface import CommitRefused, CommitUnknown, Cursor, Fenced, IndexWrite, Lease
 from storage.journal.postgres import PostgresJournal
 from tests.conditions import until
@@ -200,3 +204,36 @@ async def test_the_journal_never_scans_a_table(journal, sql, lease):
         ):
             plan = "\n".join(one[0] for one in await connection.fetch("EXPLAIN " + query, *arguments))
             assert "Seq Scan" not in plan, plan
+
+
+async def test_nothing_acknowledged_is_lost_when_postgres_is_killed(tmp_path):
+    server = EmbeddedPostgres(tmp_path)
+    server.start()
+    try:
+        await migrate.upgrade(server.url)
+        async with PostgresJournal(server.url) as journal:
+            lease = await journal.take_epoch("h")
+            acknowledged = []
+            for version in range(1, 10_000):
+                try:
+                    await journal.commit(lease, [row("a", version)], [])
+                except (CommitUnknown, ConnectionError):
+                    break
+                acknowledged.append(version)
+                if version == 50:
+                    asyncio.get_running_loop().call_later(0.01, os.kill, server.pid, signal.SIGKILL)
+            server.start()
+            await until(lambda: _renewed(journal, lease), "the journal answers again")
+            (loaded,) = await journal.load([("cart", "a")])
+            versions = [one.version for one in loaded.rows]
+            assert versions == list(range(1, len(versions) + 1))
+            assert len(acknowledged) <= len(versions) <= len(acknowledged) + 1
+    finally:
+        server.stop()
+
+
+async def _renewed(journal, lease):
+    try:
+        return await journal.take_epoch(lease.host, held=lease.epoch)
+    except ConnectionError:
+        return None
