@@ -8,6 +8,7 @@ replaced or the bus had a gap, each time with the version at hand, so that whate
 import asyncio
 import contextlib
 import time
+import zlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -133,7 +134,7 @@ class Hub:
         now = self._clock()
         if not channel.watched:
             channel.watched = True
-            channel.renew_at = now + self._limits.lease_seconds / 3
+            channel.renew_at = now + self._renewal_seconds(channel)
             channel.catch_up_at = now + self._limits.group_catch_up_seconds
         if doubts != self._doubts:  # a host was replaced meanwhile, perhaps the very one that answered
             channel.renew_at = channel.catch_up_at = now
@@ -188,10 +189,15 @@ class Hub:
                 self.table.drop(channel)
                 self._ending[channel.name] = self._spawn(self._unwatch(channel))
 
+    def _renewal_seconds(self, channel: Channel) -> float:
+        """A third of the lease at most; each channel its own, so that a common start does not stay one."""
+        spread = zlib.crc32(channel.name.encode()) / 2**32
+        return self._limits.lease_seconds / 3 * (0.8 + 0.2 * spread)
+
     async def _renew(self, channel: Channel) -> None:
         try:
             while channel.subs and self._clock() >= channel.renew_at:
-                channel.renew_at = self._clock() + self._limits.lease_seconds / 3
+                channel.renew_at = self._clock() + self._renewal_seconds(channel)
                 async with self._slots:
                     await self._renew_once(channel)
         except (AtriumError, OSError) as error:
