@@ -8,7 +8,7 @@ postgres/ redis/ keys/ logs/
 import fcntl
 import hashlib
 import os
-import tempfile
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ STACK_VARIABLE: Final = "ATRIUM_STACK"
 """Environment variable that every process of a stack inherits. It holds the stack's id, which is never reused:
 so a process that carries it is ours, whatever became of its parent and its pid."""
 
+_SHORT_TEMP: Final = Path("/tmp")  # noqa: S108 - the folder below it is ours, and made with mode 0700
 _STORES: Final = frozenset({"postgres", "redis-server"})
 
 
@@ -59,9 +60,9 @@ class DataDir:
 
     @property
     def ray_temp(self) -> Path:
-        """Ray's session files. Not in the folder: the paths of its sockets may have 107 characters."""
-        mark = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"atrium-{mark}"
+        """Session files of Ray and HAProxy. Not in the folder: the paths of their sockets may have 97 characters."""
+        mark = hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
+        return _SHORT_TEMP / f"atrium-{mark}"
 
     def lock(self) -> None:
         """Become the one that runs on this folder, until `unlock` or the end of the process.
@@ -106,6 +107,16 @@ class DataDir:
         with os.fdopen(handle, "wb") as out:
             out.write(msgspec.json.encode(run))
         draft.replace(self._run)
+
+    def make_ray_temp(self) -> Path:
+        """Make `ray_temp` anew, for nobody but this user. Raises `BadSettingsError`."""
+        folder = self.ray_temp
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise BadSettingsError(f"{folder} cannot be made: {error.strerror}") from error
+        return folder
 
     def clear_run(self) -> None:
         self._run.unlink(missing_ok=True)

@@ -16,8 +16,10 @@ from cluster.stores import is_free_port
 from storage.embedded.process import free_port
 
 SOCKETS_MAX: Final = 20_000
-"""Connections HAProxy accepts at once; it needs two file descriptors for each."""
-_SPARE_FILES: Final = 17
+"""Connections HAProxy accepts at once, if the limit on open files allows it."""
+_FILES_PER_SOCKET: Final = 2.5
+"""Both ends of a connection, and a pipe for every fourth: Serve's configuration has it splice."""
+_SPARE_FILES: Final = 100
 _STATS_PORT: Final = 8404
 _METRICS_PORT: Final = 9101
 _DRAIN_SECONDS: Final = "3"
@@ -52,7 +54,7 @@ def connections_max() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         return SOCKETS_MAX
-    return max(100, min(SOCKETS_MAX, (hard - _SPARE_FILES) // 2))
+    return max(100, min(SOCKETS_MAX, int((hard - _SPARE_FILES) / _FILES_PER_SOCKET)))
 
 
 def raise_open_files() -> int:

@@ -10,7 +10,7 @@ from cluster.datadir import DataDir
 from cluster.errors import BadSettingsError
 from domain.ids import new_id
 from services.signing_keys import load_or_create_signing_key
-from services.tokens import ROLES, TokenRules, Tokens
+from services.tokens import ROLES, Tokens, rules_of
 from storage.settings import Settings
 
 
@@ -36,12 +36,5 @@ def token(
 
 def issuer(settings: Settings) -> Tokens:
     """Tokens as this installation's gateways accept them."""
-    rules = TokenRules(
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        access_ttl_seconds=settings.access_token_ttl_s,
-        share_ttl_seconds=settings.share_link_ttl_s,
-        leeway_seconds=settings.jwt_leeway_s,
-    )
     keys = DataDir(settings.data_dir).keys
-    return Tokens(SystemClock(), signing=load_or_create_signing_key(keys), rules=rules)
+    return Tokens(SystemClock(), signing=load_or_create_signing_key(keys), rules=rules_of(settings))
