@@ -22,6 +22,9 @@ from storage.journal.interface import Cursor, Row, Tail
 log = structlog.get_logger()
 
 
+_LOOK_AGAIN_MS = 2_000
+
+
 class JournalEntry(msgspec.Struct, frozen=True):
     """One accepted command as reactions see it. Times in milliseconds UTC; `events` are the kind's structs."""
 
@@ -111,6 +114,7 @@ class TailRunner:
         self._poll_ms = poll_ms
         self._cursor: Cursor | None = None
         self._blocked: set[tuple[str, str]] = set()
+        self._looked_ms = 0
         self.handled = 0
         self.lag_ms = 0
 
@@ -138,8 +142,8 @@ class TailRunner:
         """Handle one batch and what is due again; whether there was anything."""
         if self._cursor is None:
             self._cursor = await self._store.cursor(self.reaction.name)
-            self._blocked = await self._store.blocked(self.reaction.name)
-        retried = await self._retry_due() if self._blocked else False
+            self._looked_ms = 0
+        retried = await self._retry_due() if await self._look_for_set_aside() else False
         rows = await self._source.read_after(self._cursor, self._batch_max)
         self.lag_ms = max(0, self._clock.now_ms() - rows[0].time_ms) if rows else 0
         if not rows:
@@ -148,6 +152,14 @@ class TailRunner:
         self._cursor = Cursor(rows[-1].xid, rows[-1].position)
         await self._store.advance(self.reaction.name, self._cursor)
         return True
+
+    async def _look_for_set_aside(self) -> bool:
+        """Whether anything is set aside. People requeue dead letters behind our back: look again now and then."""
+        now_ms = self._clock.now_ms()
+        if not self._blocked and now_ms - self._looked_ms >= _LOOK_AGAIN_MS:
+            self._looked_ms = now_ms
+            self._blocked = await self._store.blocked(self.reaction.name)
+        return bool(self._blocked)
 
     async def _handle(self, rows: Sequence[Row]) -> None:
         free = [row for row in rows if (row.kind, row.id) not in self._blocked]
