@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import Failure
 from domain.ids import new_id
+from serve.ingress_middlewares import ECHOED
 from serve.platform.metrics import UNMATCHED, HttpMetrics
 from serve.platform.problems import problem
 
@@ -67,12 +68,14 @@ class Edge:
         began = time.perf_counter()
         correlation = self._prepare(scope)
         status = 500
+        echoed = ECHOED in scope
 
         async def send_marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", correlation.encode()))
+                if not echoed:
+                    message["headers"].append((b"x-request-id", correlation.encode()))
             await send(message)
 
         if self._in_flight >= self._requests_max:
