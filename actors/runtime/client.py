@@ -222,13 +222,16 @@ class EntityClient:
         if call.future.done():
             self._calls.pop(call.env.corr, None)
             return
+        if call.host and call.attempts and call.host not in self._map.owners:
+            self.answered(Reply(call.env.corr, OK))  # it left meanwhile: there is nothing to watch there
+            return
         host = call.host or self._map.owners[shard_of(call.env.kind, call.env.id)]
         if host == "":
             self._again(call, refresh=True)
             return
         lane = self._lanes.get(host)
         if lane is None:
-            lane = self._lanes[host] = Lane(host, self, self._transport, self._limits)
+            lane = self._lanes[host] = Lane(host, self, self._transport, self._limits, self._clock.now_ms())
         lane.add(call)
 
     # -- what lanes report ----------------------------------------------------------------------------------------

@@ -16,13 +16,26 @@ _encode = msgspec.msgpack.Encoder()
 
 
 class _Outbox:
-    """Replies for one client, and the calls of that client that wait for some."""
+    """Replies for one session of one client, and the calls that wait for some."""
 
-    __slots__ = ("parked", "replies")
+    __slots__ = ("_floor", "_seen", "parked", "replies", "session")
 
-    def __init__(self) -> None:
+    def __init__(self, session: int) -> None:
+        self.session = session
         self.replies: list[Reply] = []
         self.parked: list[asyncio.Future[None]] = []
+        self._floor = 0
+        self._seen: set[int] = set()
+
+    def takes(self, number: int) -> bool:
+        """Whether the call of this number is here for the first time."""
+        if number < self._floor or number in self._seen:
+            return False
+        self._seen.add(number)
+        while self._floor in self._seen:
+            self._seen.discard(self._floor)
+            self._floor += 1
+        return True
 
     def put(self, reply: Reply) -> None:
         self.replies.append(reply)
@@ -38,15 +51,27 @@ class HostEndpoint:
     async def exchange(self, payload: bytes) -> bytes:
         """Submit a msgpack `Outgoing`, return a msgpack `Incoming`."""
         message = _decode.decode(payload)
-        outbox = self._outboxes.get(message.client)
+        outbox = self._outbox(message)
         if outbox is None:
-            outbox = self._outboxes[message.client] = _Outbox()
+            return _encode.encode(Incoming(self._host.lease.epoch, self._host.map.version, []))
         submit, put = self._host.submit, outbox.put
         for env in message.envelopes:
             submit(env, put)
         if not outbox.replies:
             await self._park(outbox)
         return _encode.encode(Incoming(self._host.lease.epoch, self._host.map.version, self._take(outbox)))
+
+    def _outbox(self, message: Outgoing) -> _Outbox | None:
+        """Where the replies to this call go; None: nobody waits for it (given up on, or here for the second time)."""
+        outbox = self._outboxes.get(message.client)
+        if outbox is None or message.session > outbox.session:
+            if outbox is not None:
+                for waiter in outbox.parked:
+                    _wake(waiter)
+            outbox = self._outboxes[message.client] = _Outbox(message.session)
+        if message.session < outbox.session or not outbox.takes(message.number):
+            return None
+        return outbox
 
     async def _park(self, outbox: _Outbox) -> None:
         """Wait for a reply; an older waiting call is sent home soon, so that its client can bring more."""

@@ -41,9 +41,12 @@ class LaneOwner(Protocol):
 
 
 class Lane:
-    def __init__(self, host: str, owner: LaneOwner, transport: "Transport", limits: Limits) -> None:
+    def __init__(self, host: str, owner: LaneOwner, transport: "Transport", limits: Limits, session: int) -> None:
+        """`session` must exceed those of an earlier client of the same name: the time does."""
         self.host = host
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._session = session
+        self._sent_calls = 0
         self._owner = owner
         self._transport = transport
         self._limits = limits
@@ -87,15 +90,16 @@ class Lane:
         for call in calls:
             self._awaiting[call.env.corr] = call
         task = asyncio.get_running_loop().create_task(self._exchange([call.env for call in calls]))
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._sent)
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         self._schedule()
 
     async def _exchange(self, envelopes: list[Envelope]) -> None:
-        payload = _encode.encode(Outgoing(self._owner.name, envelopes))
+        payload = _encode.encode(Outgoing(self._owner.name, envelopes, self._session, self._sent_calls))
+        self._sent_calls += 1
         try:
             async with asyncio.timeout(self._limits.exchange_timeout_ms / 1000):
                 raw = await self._transport.exchange(self.host, payload)
@@ -110,12 +114,18 @@ class Lane:
             self._awaiting.pop(reply.corr, None)
             self._owner.answered(reply)
         self._owner.map_seen(incoming.map_version)
-        if incoming.host_epoch != self._epoch:
+        if incoming.host_epoch > self._epoch:
             first, self._epoch = self._epoch == 0, incoming.host_epoch
             if not first:
+                self._lose()  # a new incarnation knows nothing of what the old one was asked
                 self._owner.host_changed(self.host)
 
     def _lose(self) -> None:
-        """A lost call may have carried anyone's reply: all that this host owes is asked again."""
+        """A lost call may have carried anyone's reply: all that this host owes is asked again.
+
+        In a new session, so that calls which still wait at the host do not take the new replies with them.
+        """
+        self._session += 1
+        self._sent_calls = 0
         calls, self._awaiting = list(self._awaiting.values()), {}
         self._owner.lost(calls)

@@ -82,10 +82,16 @@ class Change(msgspec.Struct, array_like=True):
 
 
 class Outgoing(msgspec.Struct, array_like=True):
-    """What a gateway sends in one call."""
+    """What a gateway sends in one call.
+
+    `session` rises whenever the client gave up on earlier calls: their replies go to nobody any more.
+    `number` counts the calls of one session from 0: a call that arrives twice is taken once.
+    """
 
     client: str
     envelopes: list[Envelope]
+    session: int = 0
+    number: int = 0
 
 
 class Incoming(msgspec.Struct, array_like=True):
