@@ -82,13 +82,14 @@ class HostStatus(msgspec.Struct, frozen=True):
 
 
 class _Mailbox:
-    """Commands of an entity that is being loaded, or whose next one needs a look into the journal first."""
+    """What waits for an entity that is being loaded, or whose next command needs a look into the journal first."""
 
-    __slots__ = ("cell", "waiting")
+    __slots__ = ("cell", "timers", "waiting")
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         self.waiting: list[tuple[Envelope, Sink]] = []
+        self.timers: list[Reminder] = []
 
 
 class Host:
@@ -123,7 +124,7 @@ class Host:
         self._unsettled = False
         self._running = False
         self._told: dict[str, list[Change]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._map_refreshed = 0.0
         self.watches = WatchTable(limits.watch_lease_seconds)
         self.writer = JournalWriter(journal, self, limits)
@@ -166,7 +167,7 @@ class Host:
         self.writer.close()
         self._cells.clear()
         for mailbox in list(self._mailboxes.values()):
-            self._bounce(mailbox.waiting)
+            self._bounce(mailbox)
         self._mailboxes.clear()
         for task in list(self._tasks):
             task.cancel()
@@ -244,27 +245,30 @@ class Host:
         self._queued += 1
         mailbox.waiting.append((env, sink))
 
-    def _loaded(self, key: str, mailbox: _Mailbox, ready: Cell | None) -> None:
+    def _loaded(self, key: str, mailbox: _Mailbox, ready: Cell | None, failure: Failure | None) -> None:
         if self._mailboxes.get(key) is not mailbox:
             return
         del self._mailboxes[key]
-        waiting = mailbox.waiting
         if ready is None or not self._running or mailbox.cell.shard not in self._owned:
-            self._bounce(waiting)
+            self._bounce(mailbox, failure)
             return
+        ready.last_used = asyncio.get_running_loop().time()
         self._cells[key] = ready
-        self._open(waiting)
+        self._open(mailbox)
 
-    def _open(self, waiting: list[tuple[Envelope, Sink]]) -> None:
+    def _open(self, mailbox: _Mailbox) -> None:
         """Run what waited, in order; a turn may close the mailbox again, then the rest waits behind it."""
-        self._queued -= len(waiting)
-        for env, sink in waiting:
+        self._queued -= len(mailbox.waiting)
+        for env, sink in mailbox.waiting:
             self.submit(env, sink)
+        for reminder in mailbox.timers:
+            self._fire(reminder)
 
-    def _bounce(self, waiting: list[tuple[Envelope, Sink]]) -> None:
-        self._queued -= len(waiting)
-        for env, sink in waiting:
-            sink(Reply(env.corr, RETRY))
+    def _bounce(self, mailbox: _Mailbox, failure: Failure | None = None) -> None:
+        """Send those who wait away. (Timers ring again: their rows are still there.)"""
+        self._queued -= len(mailbox.waiting)
+        for env, sink in mailbox.waiting:
+            sink(Reply(env.corr, RETRY) if failure is None else Reply(env.corr, FAILED, failure=failure))
 
     def _turn(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
         if cell.pending >= self.limits.mailbox_commands_max:
@@ -276,11 +280,7 @@ class Host:
         cell.last_used = asyncio.get_running_loop().time()
         if env.mode == COMMAND:
             self._command(cell, key, env, sink)
-        elif env.mode == READ:
-            self.turns.read(cell, env, sink)
-        elif env.mode == WATCH:
-            if cell.state is not None and cell.codec.kind.may_read(cell.state, env.actor):
-                self.watches.watch(key, env.device)  # first the interest, then the state: nothing falls between
+        elif env.mode in (READ, WATCH):
             self.turns.read(cell, env, sink)
         else:
             sink(Reply(env.corr, FAILED, failure=_UNKNOWN_KIND))
@@ -292,7 +292,7 @@ class Host:
                 self._look_up(cell, key, env, sink)
                 return
             self.turns.command(cell, env, sink)
-            if cell.version - cell.snapshotted >= self.limits.snapshot_every_versions:
+            if cell.version - cell.snapshotted >= self.limits.snapshot_every_versions and not cell.broken:
                 self.snapshots.keep(cell)
         elif isinstance(known, Failure):
             self.turns.refuse(cell, env, sink, known)
@@ -330,11 +330,13 @@ class Host:
                 sink(Reply(env.corr, RETRY))
             elif row is not None:
                 self.repeats.answer(cell, env, sink, row.version)
+            elif env.deadline_ms <= self._clock.now_ms():
+                sink(Reply(env.corr, FAILED, failure=_LATE))
             else:
                 self.turns.command(cell, env, sink)
         if self._mailboxes.get(key) is mailbox:
             del self._mailboxes[key]
-            self._open(mailbox.waiting)
+            self._open(mailbox)
 
     def _watch_group(self, env: Envelope, sink: Sink) -> None:
         if env.mode == WATCH_GROUP:
@@ -357,7 +359,7 @@ class Host:
             self._publisher.publish(gateway, changes)
 
     def _tell(self, told: Told) -> None:
-        for gateway in told.gateways:
+        for gateway in sorted(told.gateways):
             self._told.setdefault(gateway, []).append(told.change)
 
     def _reminded(self, _: Cell, row: NewRow) -> None:
@@ -365,10 +367,12 @@ class Host:
 
     async def _safe_to_load(self) -> None:
         """Nothing is read back while a commit of an evicted entity may still be on its way."""
-        await self.writer.writable.wait()
-        if self._unsettled:
+        while True:
+            await self.writer.writable.wait()
+            if not self._unsettled:
+                return
             self._unsettled = False
-            await self.writer.flush()
+            await self.writer.flush()  # which may end in another unknown outcome: look again
 
     # -- timers, memory, shards ---------------------------------------------------------------------------------
 
@@ -377,19 +381,16 @@ class Host:
         codec = self._codecs.get(reminder.kind)
         if codec is None or reminder.shard not in self._owned or not self._running:
             return
-        cell = self._cells.get(key)
-        if cell is not None:
+        mailbox, cell = self._mailboxes.get(key), self._cells.get(key)
+        if mailbox is not None:
+            mailbox.timers.append(reminder)
+        elif cell is not None:
             cell.last_used = asyncio.get_running_loop().time()
             self.turns.timer(cell, reminder.name, reminder.due_ms)
-        elif key not in self._mailboxes:
+        else:
             mailbox = self._mailboxes[key] = _Mailbox(Cell(codec, reminder.id, reminder.shard))
-
-            def loaded(ready: Cell | None) -> None:
-                self._loaded(key, mailbox, ready)
-                if ready is not None and self._cells.get(key) is ready:
-                    self.turns.timer(ready, reminder.name, reminder.due_ms)
-
-            self._loader.load(mailbox.cell, loaded)
+            mailbox.timers.append(reminder)
+            self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
 
     async def _tend_forever(self) -> None:
         """Once a second: write snapshots that are due, forget expired watches, passivate (invariant 8)."""
@@ -429,6 +430,8 @@ class Host:
         From the first step on new commands for them are answered `not_owner`, and wait at the client.
         """
         giving = set(shards) & self._owned
+        if not giving:
+            return []
         await self.snapshots.write(cell for cell in self._cells.values() if cell.shard in giving)
         self._giving |= giving
         self._owned -= giving
@@ -438,14 +441,26 @@ class Host:
             await self.snapshots.write(cells.values())
             shard_map = await self._placement.hand_over(self.lease, sorted(giving), to)
         except Exception:
-            await self.renew_lease()  # whatever became of the hand-over, it cannot land from now on
-            self._giving -= giving
-            await self.refresh_map()
+            await self.writer.renew()  # whatever became of the hand-over, it cannot land from now on
+            self._taken_back(giving, await self._map_now())
             raise
+        self._taken_back(giving, shard_map)
+        return list(cells)
+
+    def _taken_back(self, giving: set[int], shard_map: ShardMap) -> None:
+        """The hand-over is decided, and `shard_map` was read after it: an older one must not be gone by."""
         self._giving -= giving
         self.adopt_map(shard_map)
         self._forget(giving)
-        return list(cells)
+
+    async def _map_now(self) -> ShardMap:
+        """The map as it is from now on. Never gives up: without it nobody can tell whose the shards are."""
+        while True:
+            try:
+                return await self._placement.shard_map()
+            except Exception as error:
+                log.warning("map_not_read", host=self.name, error=repr(error))
+                await asyncio.sleep(0.05)
 
     async def adopt(self, keys: Sequence[str]) -> None:
         """Take over shards that the map gives us now, loading these entities before they are asked for."""
@@ -458,8 +473,12 @@ class Host:
                 self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
 
     def _forget(self, shards: set[int]) -> None:
+        """Also what is being loaded: it must not arrive when the shard has gone and come back meanwhile."""
         for key in [key for key, cell in self._cells.items() if cell.shard in shards]:
             del self._cells[key]
+        for key in [key for key, mailbox in self._mailboxes.items() if mailbox.cell.shard in shards]:
+            self._bounce(self._mailboxes.pop(key))
+        self._timers.forget_shards(shards)
 
     def _map_in_doubt(self) -> None:
         """Someone thinks a shard is ours: look again, at most every 50 ms."""
@@ -476,8 +495,8 @@ class Host:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     def status(self) -> HostStatus:
         live: dict[str, int] = {}

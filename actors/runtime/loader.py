@@ -12,12 +12,15 @@ import structlog
 from actors.runtime.cell import Cell, SnapshotUnusableError, restore
 from actors.runtime.limits import Limits
 from actors.runtime.recent import RecentCommands
-from storage.journal.interface import Journal, Loaded
+from domain.errors import Failure, Internal
+from storage.journal.interface import Journal, JournalError, Loaded
 
 log = structlog.get_logger()
 
-Loading = Callable[[Cell | None], None]
-"""Called once with the ready cell, or None when it could not be loaded."""
+Loading = Callable[[Cell | None, Failure | None], None]
+"""Called once: with the ready cell, or with None and the failure that trying again will not mend, if it is one."""
+
+_UNREADABLE = Internal("what is stored of this entity cannot be read by this release", code="unreadable").failure
 
 
 class Loader:
@@ -51,12 +54,12 @@ class Loader:
         except Exception as error:
             log.warning("load_failed", entities=len(batch), error=repr(error))
             for _, loaded in batch:
-                loaded(None)
+                loaded(None, None)
             return
         for (cell, loaded), stored in zip(batch, found, strict=True):
-            loaded(cell if await self._restore(cell, stored) else None)
+            await self._restore(cell, stored, loaded)
 
-    async def _restore(self, cell: Cell, stored: Loaded) -> bool:
+    async def _restore(self, cell: Cell, stored: Loaded, loaded: Loading) -> None:
         keep = self._limits.recent_commands_max
         try:
             try:
@@ -66,8 +69,12 @@ class Loader:
                 rows = await self._journal.rows(cell.kind, cell.id)
                 cell.recent = RecentCommands()
                 restore(cell, Loaded(cell.kind, cell.id, None, tuple(rows)), keep)
+        except (OSError, JournalError) as error:
+            log.warning("load_failed", entities=1, error=repr(error))
+            loaded(None, None)
         except Exception:
             log.exception("replay_failed", kind=cell.kind, id=cell.id)
-            return False
-        self.activations += 1
-        return True
+            loaded(None, _UNREADABLE)
+        else:
+            self.activations += 1
+            loaded(cell, None)

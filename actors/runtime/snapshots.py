@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 
+import structlog
+
 from actors.runtime.cell import Cell, recharge
 from actors.runtime.limits import Limits
 from storage.journal.interface import Journal, Snapshot
+
+log = structlog.get_logger()
 
 
 class Snapshots:
@@ -19,7 +23,9 @@ class Snapshots:
 
         A hot entity is never quiet: there is no later moment in which its newest state is durable.
         """
-        self._kept[id(cell)] = (cell, take(cell))
+        snapshot = _take_or_log(cell)
+        if snapshot is not None:
+            self._kept[id(cell)] = (cell, snapshot)
         cell.snapshotted = cell.version
 
     async def write_kept(self) -> None:
@@ -37,13 +43,28 @@ class Snapshots:
     async def write(self, cells: Iterable[Cell]) -> None:
         """Write those of `cells` whose newest state is committed and newer than their snapshot."""
         size = self._limits.snapshot_batch_max
-        ready = [cell for cell in cells if cell.durable == cell.version > cell.snapshotted and not cell.broken]
+        ready = [cell for cell in cells if _worth_writing(cell)]
         for at in range(0, len(ready), size):
-            batch = [(cell, take(cell)) for cell in ready[at : at + size] if cell.durable == cell.version]
+            taken = [(cell, _take_or_log(cell)) for cell in ready[at : at + size] if _worth_writing(cell)]
+            batch = [(cell, snapshot) for cell, snapshot in taken if snapshot is not None]
             await self._journal.save_snapshots([snapshot for _, snapshot in batch])
             self.written += len(batch)
             for cell, snapshot in batch:
-                cell.snapshotted = snapshot.version
+                cell.snapshotted = max(cell.snapshotted, snapshot.version)
+
+
+def _worth_writing(cell: Cell) -> bool:
+    """A broken cell's state may be half changed: it must not become a snapshot, whatever its version says."""
+    return cell.durable == cell.version > cell.snapshotted and not cell.broken
+
+
+def _take_or_log(cell: Cell) -> Snapshot | None:
+    """None: this state cannot be encoded. The journal alone will do; nobody else's turn may fail for it."""
+    try:
+        return take(cell)
+    except Exception:
+        log.exception("snapshot_not_taken", kind=cell.kind, id=cell.id)
+        return None
 
 
 def take(cell: Cell) -> Snapshot:

@@ -34,6 +34,7 @@ class Timers:
         self._fire = fire
         self._due: dict[_Key, tuple[Reminder, asyncio.TimerHandle]] = {}
         self._fired: dict[_Key, tuple[int, float]] = {}
+        self._changed: set[_Key] = set()
         self._task: asyncio.Task[None] | None = None
         self.fired = 0
         self.overdue_ms = 0
@@ -52,6 +53,7 @@ class Timers:
         """A commit set or removed reminders: mind those that come due before the next scans would see them."""
         for change in row.reminders:
             key = (row.kind, row.id, change.name)
+            self._changed.add(key)
             self._forget(key)
             if change.due_ms is not None and change.due_ms - self._clock.now_ms() < self._limits.timer_horizon_ms:
                 self._hold(Reminder(row.shard, row.kind, row.id, change.name, change.due_ms))
@@ -69,14 +71,22 @@ class Timers:
         now_ms = self._clock.now_ms()
         before = now_ms + self._limits.timer_horizon_ms
         shards = list(self._shards())
+        changed = self._changed = set()
         found = await self._journal.due_reminders(shards, before, self._limits.timer_batch_max) if shards else []
         self.overdue_ms = max((now_ms - reminder.due_ms for reminder in found), default=0)
         for reminder in found:
-            held = self._due.get((reminder.kind, reminder.id, reminder.name))
-            if held is None or held[0].due_ms != reminder.due_ms:
-                self._forget((reminder.kind, reminder.id, reminder.name))
+            key = (reminder.kind, reminder.id, reminder.name)
+            held = self._due.get(key)
+            if key not in changed and (held is None or held[0].due_ms != reminder.due_ms):
+                self._forget(key)
                 self._hold(reminder)
         self._forget_fired()
+
+    def forget_shards(self, shards: Iterable[int]) -> None:
+        """These are another host's now: what is held of them will not be kept up to date."""
+        gone = set(shards)
+        for key in [key for key, (reminder, _) in self._due.items() if reminder.shard in gone]:
+            self._forget(key)
 
     def _hold(self, reminder: Reminder) -> None:
         key = (reminder.kind, reminder.id, reminder.name)

@@ -22,6 +22,7 @@ from actors.runtime.wire import (
     VIEW_JSON,
     VIEW_MSGPACK,
     VIEW_NONE,
+    WATCH,
     Envelope,
     Reply,
 )
@@ -71,24 +72,28 @@ class Turns:
         self.poisoned = 0
 
     def read(self, cell: Cell, env: Envelope, sink: Sink) -> None:
-        """Answer with the view, once what it shows is durable. Foreign entities look unknown."""
-        if cell.state is None or not cell.codec.kind.may_read(cell.state, env.actor):
-            self.refuse(cell, env, sink, _unknown(cell).failure)
-        elif env.expect == cell.version:
-            self.gate(cell, env, sink, Reply(env.corr, OK, cell.version))
-        else:
-            view = encode_view(cell.view(), env.want)
-            self.gate(cell, env, sink, Reply(env.corr, OK, cell.version, view=view))
+        """Answer with the view, once what it shows is durable; a watch registers too. Foreign entities look unknown."""
+        try:
+            if cell.state is None or not cell.codec.kind.may_read(cell.state, env.actor):
+                self.refuse(cell, env, sink, _unknown(cell).failure)
+                return
+            view = encode_view(cell.view(), env.want) if env.expect != cell.version else b""
+        except Exception:
+            self._poison(cell, env, sink)
+            return
+        if env.mode == WATCH:
+            self._watches.watch(f"{cell.kind}/{cell.id}", env.device)
+        self.gate(cell, env, sink, Reply(env.corr, OK, cell.version, view=view))
 
     def command(self, cell: Cell, env: Envelope, sink: Sink) -> None:
         """Decide, apply, queue the row. A raising handler is poison: 500, nothing changed, the entity lives on."""
         kind = cell.codec.kind
-        if 0 <= env.expect != cell.version:
-            self.refuse(cell, env, sink, _stale(cell, env).failure)
-            return
         now_ms = self._clock.now_ms()
         ctx = Context(kind.name, cell.id, cell.version, now_ms, env.actor, env.device, env.command_id)
         try:
+            if 0 <= env.expect != cell.version:
+                self.refuse(cell, env, sink, _stale(cell, env).failure)
+                return
             decision = kind.decide(cell.state, cell.codec.command(env.body), ctx)
             payload = cell.codec.pack_events(decision.events, decision.reply) if decision.events else b""
         except AtriumError as error:
@@ -155,10 +160,12 @@ class Turns:
     ) -> None:
         kind = cell.codec.kind
         key = f"{kind.name}/{cell.id}"
-        watched = self._watches.before_turn(cell, key)
         try:
+            watched = self._watches.before_turn(cell, key)
             index = self._apply(cell, env, decision, now_ms)
             view = encode_view(cell.view(), env.want) if env.want != VIEW_NONE else b""
+            told = self._watches.after_turn(cell, watched, env.device, env.command_id, now_ms) if watched else None
+            told_signals = self._signals(cell, env, decision, key, now_ms)
         except Exception:
             self._writer.break_cell(cell)  # the state may be half changed: replay it
             self._poison(None, env, sink)
@@ -176,13 +183,11 @@ class Turns:
             now_ms,
             payload,
             IndexWrite(index.table, index.columns) if index is not None else None,
-            tuple(_reminder_write(change) for change in decision.reminders),
+            tuple(_reminder_write(change, now_ms) for change in decision.reminders),
         )
         cell.recent.add(env.command_id, env.body_hash, cell.version, self._limits.recent_commands_max)
         charge(cell, len(payload))
         self.executed += 1
-        told = self._watches.after_turn(cell, watched, env.device, env.command_id, now_ms) if watched else None
-        told_signals = self._signals(cell, env, decision, key, now_ms)
         reply = Reply(env.corr, OK, cell.version, data=decision.reply, view=view)
         self._writer.add(self._entry(cell, env, sink, reply, row, done, told, told_signals))
 
@@ -227,11 +232,13 @@ class Turns:
         return after if after != before else None
 
     def _accept_noop(self, cell: Cell, env: Envelope, sink: Sink, decision: Decision, now_ms: int) -> None:
-        view = b""
-        if env.want != VIEW_NONE and cell.state is not None:
-            view = encode_view(cell.view(), env.want)
+        try:
+            view = encode_view(cell.view(), env.want) if env.want != VIEW_NONE and cell.state is not None else b""
+            told = self._signals(cell, env, decision, f"{cell.kind}/{cell.id}", now_ms)
+        except Exception:
+            self._poison(cell, env, sink)
+            return
         reply = Reply(env.corr, OK, cell.version, data=decision.reply, view=view)
-        told = self._signals(cell, env, decision, f"{cell.kind}/{cell.id}", now_ms)
         corr = env.corr
 
         def release() -> None:
@@ -275,8 +282,9 @@ def _unknown(cell: Cell) -> NotFound:
     return NotFound(f"there is no {cell.kind} with this id")
 
 
-def _reminder_write(change: SetReminder | CancelReminder) -> ReminderWrite:
-    return ReminderWrite(change.name, change.due_ms if isinstance(change, SetReminder) else None)
+def _reminder_write(change: SetReminder | CancelReminder, now_ms: int) -> ReminderWrite:
+    """A time that has passed comes due now: no two firings of one name share a due time, by which repeats are known."""
+    return ReminderWrite(change.name, max(change.due_ms, now_ms + 1) if isinstance(change, SetReminder) else None)
 
 
 def _nothing() -> None: ...

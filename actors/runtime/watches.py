@@ -89,7 +89,7 @@ class WatchTable:
         return Told(gateways, change)
 
     def signal(self, cell: Cell, key: str, signal: Signal, device: str, time_ms: int) -> "Told | None":
-        groups = cell.codec.kind.groups(cell.state) if self._groups else ()
+        groups = cell.codec.kind.groups(cell.state) if self._groups and cell.state is not None else ()
         gateways = set(self._entities.get(key, ())) | self._watching(groups)
         if not gateways:
             return None

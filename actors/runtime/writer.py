@@ -71,6 +71,7 @@ class JournalWriter:
         self._queue: list[Entry] = []
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._renewals: list[asyncio.Future[None]] = []
         self.batches = 0
         self.rows = 0
         self.failures = 0
@@ -87,6 +88,9 @@ class JournalWriter:
         if entry.cell is not None:
             entry.cell.pending += 1
         self._queue.append(entry)
+        self._ensure_running()
+
+    def _ensure_running(self) -> None:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -107,22 +111,50 @@ class JournalWriter:
         self.add(Entry(None, settle, settle))
         await done
 
+    async def renew(self) -> None:
+        """Have a new lease taken between two commits: one on its way under the old lease would be fenced."""
+        if self._closed:
+            return
+        renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._renewals.append(renewed)
+        self._ensure_running()
+        await renewed
+
     def close(self) -> None:
         """Abandon everything, now and from now on (the host is fenced or stops)."""
         self._closed = True
         queue, self._queue = self._queue, []
         _abandon(queue, refused=False)
+        self._renewed()
 
     async def _run(self) -> None:
         try:
-            while self._queue:
+            while self._queue or self._renewals:
+                if self._renewals:
+                    await self._renew_lease()
+                    self._renewed()
+                    continue
                 size = self._limits.commit_rows_max
                 batch, self._queue = self._queue[:size], self._queue[size:]
                 await self._write(batch)
         finally:
             self._task = None
             if self._queue and not self._closed:
-                self._task = asyncio.get_running_loop().create_task(self._run())
+                self._ensure_running()
+
+    async def _renew_lease(self) -> None:
+        try:
+            await self._owner.renew_lease()
+        except Fenced:
+            self._owner.fenced()
+        else:
+            self.writable.set()
+
+    def _renewed(self) -> None:
+        renewals, self._renewals = self._renewals, []
+        for renewed in renewals:
+            if not renewed.done():
+                renewed.set_result(None)
 
     async def _write(self, batch: list[Entry]) -> None:
         rows = [entry.row for entry in batch if entry.row is not None]
@@ -162,29 +194,29 @@ class JournalWriter:
         broken = {id(entry.cell): entry.cell for entry in batch if entry.cell is not None}
         self._break(broken.values())
         _abandon(batch, refused=False)
-        try:
-            await self._owner.renew_lease()
-        except Fenced:
-            self._owner.fenced()
-        else:
-            self.writable.set()
+        await self._renew_lease()
 
     async def _isolate(self, batch: list[Entry], error: CommitRefused) -> None:
-        """The database refused the batch: find whose data it was, so that others do not suffer for it."""
+        """The database refused the batch: find whose data it was, so that others do not suffer for it.
+
+        First entity by entity, then turn by turn. What belongs to no entity comes last: `flush` waits for all.
+        """
+        if len(batch) == 1:
+            log.error("commit_refused", error=repr(error))
+            self.failures += 1
+            self._break([entry.cell for entry in batch if entry.cell is not None])
+            _abandon(batch, refused=True)
+            return
         groups: dict[int, list[Entry]] = {}
         for entry in batch:
             groups.setdefault(id(entry.cell), []).append(entry)
-        if len(groups) == 1:
-            log.error("commit_refused", rows=len(batch), error=repr(error))
-            self.failures += 1
-            self._break([entry.cell for entry in batch[:1] if entry.cell is not None])
-            _abandon(batch, refused=True)
-            return
-        for group in groups.values():
-            if self._closed:
-                _abandon(group, refused=False)
+        parts = list(groups.values()) if len(groups) > 1 else [[entry] for entry in batch]
+        for part in sorted(parts, key=lambda one: one[0].cell is None):
+            cell = part[0].cell
+            if self._closed or (cell is not None and cell.broken):
+                _abandon(part, refused=False)
             else:
-                await self._write(group)
+                await self._write(part)
 
     def _break(self, cells: Any) -> None:
         """Drop cells and fail what is queued on top of them."""
