@@ -187,7 +187,7 @@ class Chaos:
         one = self._one()
         if one is not None:
             keys = [key for key in list(one.host._cells) if self._rng.random() < 0.7]
-            await self._quietly(self._world.inside(one, one.host.passivate(keys)))
+            await self._quietly(self._world.inside(one, one.host.passivate, keys))
 
     async def _stale_placement(self) -> None:
         """There and back again: a shard returns before its old owner has looked."""

@@ -88,8 +88,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 continue
             process = handle._context.get(_PROCESS)
             if process is not None and (process.dead or process.frozen):
-                if not process.dead:
-                    process.stash.append(handle)
+                process.stash.append(handle)
                 continue
             handle._run()
         self._callbacks_left -= 1
@@ -113,14 +112,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def kill(self, process: Process) -> None:
         process.dead = True
-        process.stash.clear()
 
     def bury(self, processes: list[Process]) -> None:
         """At the very end: let every task that is left unwind, so that none does so when it is collected."""
         for process in processes:
             process.dead = process.frozen = False
+            self._ready.extend(handle for handle in process.stash if _steps_a_task(handle))
             process.stash.clear()
-        self.errors.clear()
         for _ in range(20):
             left = [task for task in self.all_tasks if not task.done()]
             if not left:
@@ -129,6 +127,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 task.cancel()
             self.run_until_complete(_settle(left))
         self.all_tasks.clear()
+
+
+def _steps_a_task(handle: events.Handle) -> bool:
+    callback = handle._callback  # type: ignore[attr-defined]
+    return type(callback).__name__ == "TaskStepMethWrapper" or isinstance(
+        getattr(callback, "__self__", None), asyncio.Task
+    )
 
 
 async def _settle(tasks: list[asyncio.Task[Any]]) -> None:
