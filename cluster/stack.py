@@ -26,6 +26,7 @@ from cluster.commands.token import issuer
 from cluster.datadir import STACK_VARIABLE, DataDir, RunInfo, end_processes, end_stack, processes_of
 from cluster.errors import ClusterError
 from cluster.stores import Stores, is_free_port, migrate, require_free_port
+from cluster.supervisor import Supervisor
 from domain.ids import derived_id
 from storage.embedded.process import free_port
 from storage.logs import configure_logging
@@ -81,6 +82,7 @@ class Stack:
         self._report = report
         self._id = uuid.uuid4().hex
         self._stores: Stores | None = None
+        self._supervisor: Supervisor | None = None
         self._plan: rays.Plan | None = None
         self._ray = False
         self._serving = False
@@ -108,6 +110,8 @@ class Stack:
         stores.start_database()
         self._report("Redis")
         stores.start_redis()
+        self._supervisor = Supervisor(stores.embedded())
+        self._supervisor.start()
         self._report("migrations")
         migrate(stores.database_url)
         ingress.raise_open_files()
@@ -213,6 +217,8 @@ class Stack:
             finally:
                 watchdog.cancel()
                 end_stack(self._id)
+                if self._supervisor is not None:
+                    self._supervisor.stop()
                 if self._stores is not None:
                     self._report("stopping the databases")
                     self._stores.stop()

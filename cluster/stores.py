@@ -130,6 +130,11 @@ class Stores:
                 raise RedisError(f"the embedded Redis did not start: {error}") from error
         check_redis(self.redis_url)
 
+    def embedded(self) -> dict[str, EmbeddedPostgres | EmbeddedRedis]:
+        """Those that are ours to run, by name."""
+        servers = {"postgres": self.postgres, "redis": self.redis}
+        return {name: server for name, server in servers.items() if server is not None}
+
     def stop(self) -> None:
         if self.redis is not None:
             self.redis.stop()

@@ -36,11 +36,13 @@ class Stack:
     """`async with Stack() as stack:` is up and empty; at the end everything of it is gone.
 
     `database_url` names a Postgres to use instead of an embedded one. `run` holds the URLs while it is up.
+    In between it may be ended by `stop` or `kill` and started again, on the same data folder and the same port.
     """
 
     def __init__(self, *, hosts: int = 2, database_url: str | None = None, command: Sequence[str] = _UP) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="atrium-stack-"))
         self.run: RunInfo
+        self._port = free_port()
         self._hosts = hosts
         self._database_url = database_url
         self._command = command
@@ -57,16 +59,16 @@ class Stack:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._start()
+            await self.start()
         except BaseException:
-            await self._stop()
+            await self._clear()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stop()
+        await self._clear()
 
     def token(self, subject: str, *roles: str, organizations: tuple[str, ...] = ()) -> str:
         """An access token that this stack accepts."""
@@ -94,13 +96,14 @@ class Stack:
         """Planned removal: its shards move, then it ends. Raises `TimeoutError`."""
         await remove_host(self.config, name)
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Run `atrium up`; returns when it is ready. Raises `StackFailedError` with what it said."""
         environment = {key: value for key, value in os.environ.items() if key not in _OTHERS_SETTINGS}
         if self._database_url is not None:
             environment["DATABASE_URL"] = self._database_url
         environment["ATRIUM_ENTITY_HOSTS"] = str(self._hosts)
-        arguments = ("--json", "--data", str(self.folder), "--port", str(free_port()))
-        with (self.folder / "up.log").open("wb") as log:
+        arguments = ("--json", "--data", str(self.folder), "--port", str(self._port))
+        with (self.folder / "up.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, *arguments, stdout=asyncio.subprocess.PIPE, stderr=log, env=environment
             )
@@ -123,17 +126,35 @@ class Stack:
         code = await self._process.wait()
         raise StackFailedError(f"ended with exit code {code}\n{self._log_tail()}")
 
-    async def _stop(self) -> None:
-        if self._joined:
-            await asyncio.to_thread(shutdown_ray)
+    async def stop(self) -> int:
+        """SIGTERM to `atrium up`, and wait for its end; its exit code. One that does not end is killed."""
+        await self.leave_ray()
         process = self._process
-        if process is not None and process.returncode is None:
+        if process is None:
+            return 0
+        if process.returncode is None:
             process.send_signal(signal.SIGTERM)
             try:
                 await asyncio.wait_for(process.wait(), STOP_SECONDS_MAX)
             except TimeoutError:
                 process.kill()
-                await process.wait()
+        return await process.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL to `atrium up`: it tidies nothing up."""
+        await self.leave_ray()
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def leave_ray(self) -> None:
+        """Part from the stack's Ray, which takes its members along when it dies."""
+        if self._joined:
+            await asyncio.to_thread(shutdown_ray)
+            self._joined = False
+
+    async def _clear(self) -> None:
+        await self.stop()
         run = DataDir(self.folder).read_run()
         if run is not None:
             await asyncio.to_thread(_end_everything, run.stack)
