@@ -83,14 +83,18 @@ class Table:
             feed = self.feeds[ref] = Feed(ref)
         return feed
 
-    def _enrol(self, channel: Channel, feed: Feed) -> None:
-        """`feed` belongs to the group; it goes to the end of the line, the front falls out when full."""
+    def _enrol(self, channel: Channel, feed: Feed) -> bool:
+        """`feed` belongs to the group; it goes to the end of the line, the front falls out when full.
+
+        True when the group's subscribers have not been told of it before.
+        """
         members = channel.members
-        if members.pop(feed.ref, None) is None:
-            feed.groups[channel.name] = channel
+        new = members.pop(feed.ref, None) is None
+        feed.groups[channel.name] = channel
         members[feed.ref] = feed
         if len(members) > self._limits.group_members_max:
             self.expel(channel, next(iter(members.values())))
+        return new
 
     # -- the snapshot -----------------------------------------------------------------------------
 
@@ -98,10 +102,12 @@ class Table:
         """The state has been read: hand over `subscribed`, the snapshot, then what came later."""
         fresh: list[Read] = []
         delivered: dict[str, int] = {}
+        unheard: list[Feed] = []
+        others = sub.channel.live()
         for read in reads:
             feed = self._feed(read.ref)
-            if sub.channel.ref is None:
-                self._enrol(sub.channel, feed)
+            if sub.channel.ref is None and self._enrol(sub.channel, feed) and others:
+                unheard.append(feed)
             if feed.version == UNKNOWN and not feed.resyncing and not feed.live():
                 feed.version = read.version
             if sub.coalesces and feed.state is None and read.view:
@@ -120,6 +126,9 @@ class Table:
                 sub.ahead[ent] = version
             elif version < known.version:
                 self._start_over(known)
+        for feed in unheard:
+            self._start_over(feed, unheard_by=sub.channel)
+            sub.ahead[feed.ent] = delivered[feed.ent]
 
     def _snapshot(self, sub: Sub, reads: Iterable[Read], ref: Reference | None) -> None:
         subscriber, name = sub.subscriber, sub.channel.name
@@ -199,8 +208,9 @@ class Table:
         if self.channels.get(channel.name) is not channel:
             return
         feed = self._feed(read.ref)
-        self._enrol(channel, feed)
-        if not feed.resyncing:
+        if self._enrol(channel, feed) and feed.version != UNKNOWN:
+            self._start_over(feed, unheard_by=channel)
+        elif not feed.resyncing:
             self.refreshed(feed, read.version, read.view)
 
     def newest(self, channel: str, ent: str, subscriber: Subscriber) -> bytes | None:
@@ -227,7 +237,9 @@ class Table:
             if channel is not None and channel.ref is None:
                 if feed is None:
                     feed = self._feed(ref)
-                self._enrol(channel, feed)
+                if self._enrol(channel, feed) and feed.version != UNKNOWN:
+                    # followed elsewhere already, but this group has not got what to patch
+                    self._start_over(feed, unheard_by=channel)
         return self.feeds.get(ref)
 
     def _advance(self, feed: Feed, change: Change) -> None:
@@ -290,8 +302,16 @@ class Table:
             frame = frames[which] = update.frame(name, feed.ent, codec, as_state=sub.as_state)
         sub.subscriber.deliver(frame, (name, feed.ent, update.signal) if sub.coalesces else None)
 
-    def _start_over(self, feed: Feed) -> None:
-        """What this gateway holds of the entity is not good enough: read it, and tell everybody the whole."""
+    def _start_over(self, feed: Feed, *, unheard_by: Channel | None = None) -> None:
+        """What this gateway holds of the entity is not good enough: read it, and tell everybody the whole.
+
+        With `unheard_by`, only that group lacks it: the others are told when there is news.
+        """
+        if unheard_by is not None and feed.version != UNKNOWN:
+            for channel in feed.channels():
+                for sub in channel.subs.values() if channel is not unheard_by else ():
+                    if sub.pending is None:
+                        sub.ahead.setdefault(feed.ent, feed.version)
         feed.version = UNKNOWN
         feed.state, feed.state_version = None, UNKNOWN
         self._gap(feed)

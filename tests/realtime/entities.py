@@ -45,6 +45,7 @@ class Entities:
         self.deaf = False
         self.hold_reads = False
         self.hold_answers = False
+        self.hold_unwatch = False
         self.reads = 0
         self.log: list[str] = []
         self._gate = asyncio.Event()
@@ -118,6 +119,8 @@ class Entities:
 
     async def unwatch(self, kind: str, id: str, *, gateway: str) -> None:
         self.log.append(f"unwatch {kind}/{id}")
+        if self.hold_unwatch:
+            await self._gate.wait()
         self.watched.pop(f"{kind}/{id}", None)
 
     async def watch_group(self, group: str, *, gateway: str) -> None:

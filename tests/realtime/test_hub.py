@@ -61,6 +61,7 @@ async def test_a_change_between_registration_and_read_is_in_the_snapshot_once() 
         await settle()
         frames = wire.take()
         assert [frame["t"] for frame in frames] == ["subscribed", "snapshot"]
+        assert house.hub.table.resyncs == 0
         assert Client().absorb(frames).views[CART] == {"n": 2}
 
 
@@ -227,6 +228,24 @@ async def test_a_subscriber_who_comes_back_in_time_finds_the_watch_in_place() ->
         await settle()
         assert [frame["ver"] for frame in second.take("change")] == [2]
         assert client.views == {}
+
+
+async def test_an_unwatch_never_overtakes_the_watch_that_follows_it() -> None:
+    async with House() as house:
+        house.entities.put(CART, {"n": 1})
+        wire, _ = await subscribed(house)
+        wire.feed({"t": "unsubscribe", "ch": CART})
+        await settle()
+        house.entities.hold_unwatch = True
+        await house.tick(6)
+        wire.feed(subscribe(CART))
+        await settle()
+        house.entities.hold_unwatch = False
+        house.entities.release()
+        await settle()
+        house.entities.put(CART, {"n": 2})
+        await settle()
+        assert Client().absorb(wire.take()).views[CART] == {"n": 2}
 
 
 @pytest.mark.parametrize("channel", [CART, BOARD])
