@@ -18,6 +18,7 @@ from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.ray_cluster import HostReport
 from cluster.datadir import DataDir
 from cluster.errors import ClusterError
+from jobs.reactor import REACTOR, Reactor
 from serve.assembly import GatewayConfig
 from serve.deployment import gateway_application
 from storage.settings import Settings
@@ -57,6 +58,7 @@ def start_hosts(plan: Plan) -> None:
     """Hosts and reactor; returns when every shard has an owner that answers."""
     with _ray_errors("the entity hosts did not start"):
         asyncio.run(ray_cluster.start_runtime(plan.runtime, plan.settings.entity_hosts))
+        asyncio.run(ray_cluster.start_service(REACTOR, Reactor, plan.runtime, plan.settings))
 
 
 def start_gateways(plan: Plan) -> None:
@@ -95,7 +97,7 @@ def stop_gateways() -> None:
 
 
 def stop_hosts() -> None:
-    asyncio.run(ray_cluster.stop_runtime())
+    asyncio.run(ray_cluster.stop_runtime((REACTOR,)))
 
 
 def stop_ray() -> None:

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,7 @@ from cluster import ingress
 from cluster.commands.token import issuer
 from cluster.datadir import STACK_VARIABLE, DataDir, RunInfo, end_processes, end_stack, processes_of
 from cluster.errors import ClusterError
+from cluster.quiet import rays_lines_in
 from cluster.stores import Stores, is_free_port, migrate, require_free_port
 from cluster.supervisor import Supervisor
 from domain.ids import derived_id
@@ -84,6 +85,7 @@ class Stack:
         self._stores: Stores | None = None
         self._supervisor: Supervisor | None = None
         self._plan: rays.Plan | None = None
+        self._quiet = ExitStack()
         self._ray = False
         self._serving = False
         self._stopped = False
@@ -120,6 +122,7 @@ class Stack:
         from cluster import rays  # noqa: PLC0415 - Ray reads its environment when it is imported
 
         self._report("Ray")
+        self._quiet.enter_context(rays_lines_in(data.logs / "ray.log"))
         dashboard_port = (DASHBOARD_PORT if is_free_port(DASHBOARD_PORT) else free_port()) if self._dashboard else None
         self._ray = True
         address = rays.start_ray(settings, dashboard_port, str(temp))
@@ -222,6 +225,7 @@ class Stack:
                 if self._stores is not None:
                     self._report("stopping the databases")
                     self._stores.stop()
+                self._quiet.close()
                 if self._ray:
                     shutil.rmtree(self.data.ray_temp, ignore_errors=True)
                 run = self.data.read_run()
