@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from realtime.client.http import HttpClient, HttpError
 
@@ -54,6 +55,18 @@ async def serving(answer: Callable[[int], bytes]) -> AsyncIterator[tuple[str, Se
     finally:
         server.close()
         await server.wait_closed()
+
+
+def test_it_works_on_uvloop_too() -> None:
+    async def once() -> int:
+        async with serving(lambda _: OK) as (url, _):
+            client = HttpClient(url)
+            try:
+                return (await client.send("GET", "/")).status
+            finally:
+                await client.close()
+
+    assert uvloop.run(once()) == 200
 
 
 async def test_a_request_carries_token_key_and_body_and_keeps_its_connection() -> None:
