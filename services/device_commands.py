@@ -13,7 +13,7 @@ from actors.kinds import DEVICE_OPERATIONS
 from actors.order_commands import ReportPosition
 from actors.runtime.codec import KindCodec
 from actors.runtime.entity import Actor, EntityKind
-from domain.errors import FieldError, Invalid, NotFound
+from domain.errors import FieldError, Invalid, NotFound, invalid_field
 from domain.ids import is_uuid
 from services.carts import Carts, Sender
 from services.catalog import Catalog
@@ -71,6 +71,7 @@ class DeviceCommands:
     ) -> Answered:
         """Have `ent` (`kind/id`) do `op` exactly once per `command_id`. Raises `AtriumError`."""
         kind, entity_id = self._target(ent)
+        _check_plain(args)
         sender = Sender(actor, correlation, command_id, body_hash, device=device)
         if kind == CART and op in _RESOLVED:
             return await self._resolved(sender, entity_id, op, args)
@@ -96,6 +97,7 @@ class DeviceCommands:
         kind, entity_id = self._target(ent)
         if kind != ORDER or name != POSITION:
             raise Invalid("There is no such signal.", code="unknown_signal")
+        _check_plain(args)
         position = _read(ReportPosition, args)
         await self._entities.ask(ORDER, entity_id, position, actor=actor, device=device)
 
@@ -125,6 +127,14 @@ class DeviceCommands:
 
 _RESOLVED: Final = frozenset({"create", "add_line", "update_line"})
 """A cart's operations that take facts of the catalog."""
+
+
+def _check_plain(args: dict[str, Any]) -> None:
+    """JSON knows numbers that no command can hold."""
+    try:
+        _pack(args)
+    except (OverflowError, TypeError, ValueError, RecursionError) as error:
+        raise invalid_field("$", "out_of_range", "A number is too large, or the nesting too deep.") from error
 
 
 def _read(shape: type[Any], args: dict[str, Any]) -> Any:

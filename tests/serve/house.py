@@ -270,11 +270,13 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(limits: GatewayLimits | None = None, wrap: Any = lambda client: client) -> AsyncIterator[House]:
+async def open_house(
+    limits: GatewayLimits | None = None, wrap: Any = lambda client: client, kinds: Any = KINDS
+) -> AsyncIterator[House]:
     """`wrap` may put something between the use-cases and the entities' client."""
     clock, store = ManualClock(), MemoryStore()
     journal = MemoryJournal(store)
-    async with LocalRuntime(journal, journal, KINDS, clock=clock) as local:
+    async with LocalRuntime(journal, journal, kinds, clock=clock) as local:
         catalog, dead_letters = MemoryCatalog(), MemoryDeadLetters()
         gateway = GatewayRuntime(
             gateway_id="gateway-1",

@@ -1,0 +1,121 @@
+"""A gateway on the real Postgres and Redis, with the entities' hosts in this process."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from actors.kinds import KINDS
+from actors.runtime.host_actor import RuntimeConfig
+from actors.runtime.local import LocalRuntime
+from domain.errors import Conflict, NotFound, Unavailable
+from domain.ids import new_id
+from serve.app import NOUNS, create_app
+from serve.assembly import GatewayConfig, open_gateway
+from serve.gateway import GatewayRuntime
+from services.placement import Merchant
+from services.products import Product
+from services.stores import CatalogStore
+from storage.db import Database
+from storage.journal.postgres import PostgresJournal
+from storage.settings import Settings
+
+pytestmark = pytest.mark.stack
+
+ADMIN, ALICE = new_id(), new_id()
+
+
+@pytest.fixture
+async def gateway(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[GatewayRuntime]:
+    config = GatewayConfig(runtime=RuntimeConfig(database_url, redis_url), settings=Settings(data_dir=tmp_path))
+    journal = await PostgresJournal(database_url).open()
+    try:
+        async with (
+            LocalRuntime(journal, journal, KINDS) as local,
+            open_gateway(config, "gateway-1", local.client) as gateway,
+        ):
+            yield gateway
+    finally:
+        await journal.close()
+
+
+@pytest.fixture
+async def http(gateway: GatewayRuntime) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(NOUNS, gateway))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+async def test_everything_is_there_and_a_cart_becomes_an_order(
+    gateway: GatewayRuntime, http: httpx.AsyncClient
+) -> None:
+    ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()["degraded"]) == (200, [])
+    admin = {"Authorization": f"Bearer {gateway.tokens.issue(ADMIN, ('admin',))}"}
+    alice = {"Authorization": f"Bearer {gateway.tokens.issue(ALICE, ('customer',))}"}
+
+    async def post(path: str, headers: dict[str, str], **body: Any) -> dict[str, Any]:
+        answer = await http.post(f"/api/v1{path}", json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    merchant = (await post("/merchants", admin, name="Corner", currency="EUR", city="Berlin"))["id"]
+    size = {"id": "large", "name": "Large", "price": {"amount": 50, "currency": "EUR"}}
+    bread = await post(
+        "/products",
+        admin,
+        merchant_id=merchant,
+        name="Bread",
+        sku="B",
+        price={"amount": 350, "currency": "EUR"},
+        options=[{"id": "size", "name": "Size", "options": [size]}],
+    )
+    menu = await http.get(f"/api/v1/merchants/{merchant}/menu")
+    assert menu.json()["items"] == [bread]
+    cart = (await post("/carts/create", alice, merchant_id=merchant))["id"]
+    await post(f"/carts/{cart}/items", alice, product_id=bread["id"], quantity=2, options=["large"])
+    order = await post("/orders/create", alice, cart_id=cart, fulfilment="collection")
+    assert order["total"]["amount"] == 800
+    listed = (await http.get("/api/v1/orders", params={"status": "placed"}, headers=alice)).json()["items"]
+    assert [(item["id"], item["total"]) for item in listed] == [(order["id"], order["total"])]
+    carts = await http.get("/api/v1/carts", params={"status": "converted"}, headers=alice)
+    assert [item["id"] for item in carts.json()["items"]] == [cart]
+    stats = await http.get("/api/v1/orders/stats", params={"merchant_id": merchant}, headers=admin)
+    assert stats.json()["sales"] == [{"amount": 800, "currency": "EUR"}]
+    history = await http.get(f"/api/v1/orders/{order['id']}/history", headers=alice)
+    assert [entry["type"] for entry in history.json()["items"]] == ["placed"]
+    letters = await http.get("/api/v1/admin/dead-letters", headers=admin)
+    assert letters.json()["items"] == []
+
+
+async def test_the_catalog_keeps_skus_apart_and_knows_its_merchants(gateway: GatewayRuntime) -> None:
+    store, ghost = gateway.catalog_store, new_id()
+    soup = Product(id=new_id(), merchant_id=ghost, name="Soup", price_minor=1, currency="EUR", sku="S")
+    with pytest.raises(NotFound):
+        await store.add_product(soup)
+    merchant, _ = await gateway.catalog.add_merchant(
+        gateway.tokens.verify(gateway.tokens.issue(ADMIN, ("admin",))).actor, _merchant()
+    )
+    one, two = (
+        Product(id=new_id(), merchant_id=merchant.id, name="Soup", price_minor=1, currency="EUR", sku="S")
+        for _ in range(2)
+    )
+    assert await store.add_product(one)
+    assert not await store.add_product(one)
+    with pytest.raises(Conflict):
+        await store.add_product(two)
+
+
+async def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
+    database = Database("postgresql://nobody@127.0.0.1:9/none", Settings(data_dir=tmp_path))
+    try:
+        with pytest.raises(Unavailable):
+            await CatalogStore(database).merchant(new_id())
+    finally:
+        await database.close()
+
+
+def _merchant() -> Merchant:
+    return Merchant(id=new_id(), name="Corner", currency="EUR")
