@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from ray import serve as ray_serve
 
+from actors.runtime.garbage import settle_forever
 from actors.runtime.ray_cluster import connect_client
 from domain.ids import new_id
 from realtime.limits import DEFAULTS as REALTIME
@@ -47,12 +48,14 @@ class GatewayReplica:
         client = await connect_client(config.runtime, gateway_id)
         runtime = await parts.enter_async_context(open_gateway(config, gateway_id, client))
         watcher = DrainWatcher(lambda: _drain(runtime), poll_seconds=config.limits.drain_poll_seconds)
-        watching = asyncio.get_running_loop().create_task(watcher.watch())
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(watcher.watch()), loop.create_task(settle_forever())]
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             yield
-            watching.cancel()
+            for task in tasks:
+                task.cancel()
             await parts.aclose()
 
         return create_app(config.nouns, runtime, lifespan=lifespan, port_seen=watcher.port_seen)

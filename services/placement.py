@@ -9,8 +9,7 @@ so the edge, a second device and the reaction to the first step can all run the 
 A refusal of `place` opens the cart again; nothing else does.
 """
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -19,15 +18,14 @@ from actors.cart_commands import BeginCheckout, CancelCheckout, CompleteCheckout
 from actors.cart_state import CheckoutBegan, CheckoutCancelled
 from actors.order_commands import Address, Place
 from actors.order_status import Fulfilment
-from actors.runtime.entity import SYSTEM, EntityKind
+from actors.runtime.entity import SYSTEM
 from actors.runtime.wire import VIEW_JSON
 from domain.errors import AtriumError, Conflict, NotFound, Rejected, Temporary
 from domain.ids import derived_command_id, new_id
 from domain.money import Money
 from services.carts import Carts, CartSeen, Sender
 from services.entities import CART, ORDER, Answered, Entities
-from services.history import History, JournalRows
-from services.products import Clock, ProductCache, ProductSource
+from services.history import History
 
 log = structlog.get_logger("services.placement")
 
@@ -53,10 +51,6 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class MerchantSource(Protocol):
     async def merchant(self, merchant_id: str) -> Merchant | None: ...
-
-
-class PlacementCatalog(MerchantSource, ProductSource, Protocol):
-    """What placing an order needs of the catalog."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,15 +246,3 @@ def _place_command(cart_id: str, began: CheckoutBegan) -> Place:
         instructions=terms.instructions,
         accept_within_ms=terms.accept_within_ms,
     )
-
-
-def build_placements(
-    entities: Entities,
-    catalog: PlacementCatalog,
-    journal: JournalRows,
-    kinds: Mapping[str, EntityKind[Any]],
-    clock: Clock,
-) -> Placements:
-    """Placements from their parts, for a process that only carries checkouts on (the reactions' runner)."""
-    carts = Carts(entities, ProductCache(catalog, clock), clock)
-    return Placements(entities, carts, catalog, History(journal, kinds))

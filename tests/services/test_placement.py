@@ -12,8 +12,10 @@ from actors.runtime.entity import Actor
 from actors.runtime.tail import TailRunner
 from domain.errors import Invalid, Unavailable
 from domain.times import SECOND_MS
-from services.carts import Sender
-from services.placement import Placements, Wanted, build_placements
+from services.carts import Carts, Sender
+from services.history import History
+from services.placement import Placements, Wanted
+from services.products import ProductCache
 from services.reactions import CART_TOPIC, ORDER_TOPIC, reactions
 from storage.journal.interface import Cursor, Row
 from storage.journal.memory import MemoryJournal
@@ -85,7 +87,8 @@ ALICES = Sender(Actor(ALICE, ("customer",)))
 
 
 def placements(house: House, client: Any) -> Placements:
-    return build_placements(client, house.catalog, MemoryJournal(house.store), KINDS, house.clock)
+    carts = Carts(client, ProductCache(house.catalog, house.clock), house.clock)
+    return Placements(client, carts, house.catalog, History(MemoryJournal(house.store), KINDS))
 
 
 async def react(house: House, topics: Topics | None = None) -> None:
