@@ -1,7 +1,6 @@
 """Who breaks things: kills, hangs, zombies, moves, outages, at random moments until it is told to stop."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 
 from actors.runtime.client import HostUnavailableError
@@ -15,7 +14,7 @@ _HOSTS_MAX = 4
 class Chaos:
     def __init__(self, world: World, entities: list[str]) -> None:
         self._world = world
-        self._rng: random.Random = world.rng
+        self._rng = world.rng
         self._entities = entities
         self._stopped = False
         self._next_host = 100
@@ -45,7 +44,7 @@ class Chaos:
         """End all faults: everyone continues, the dead start again, zombies are gone."""
         world = self._world
         self._stopped = True
-        world.record.fault("healing", 1.0)
+        world.record.fault("healing", 1.0, planned=not world.profile.faults)
         world.weather.faults = frozenset()
         world.weather.away_until = 0.0
         world.weather.cursed = ""
@@ -61,7 +60,7 @@ class Chaos:
             one_now = world.current.get(name)
             if one_now is None or one_now.process.dead:
                 world.start_host(name)
-        while len(world.running()) < len(world.current):
+        while len(world.running()) < len(world.current):  # noqa: ASYNC110 - virtual time costs nothing
             await asyncio.sleep(0.05)
 
     def _one(self) -> Incarnation | None:
@@ -71,7 +70,7 @@ class Chaos:
     def _shards(self, owner: str) -> list[int]:
         """Some shards of a host, those of live entities among them more often than not."""
         owned = [shard for shard, name in enumerate(self._world.store.owners) if name == owner]
-        used = {shard_of("strand", id) for id in self._entities}
+        used = {shard_of("strand", entity) for entity in self._entities}
         chosen = [shard for shard in owned if self._rng.random() < (0.6 if shard in used else 0.1)]
         return chosen or owned[:1]
 

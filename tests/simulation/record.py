@@ -1,13 +1,15 @@
 """What a simulation writes down while it runs: one order of all that happened, for the checkers and for people."""
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from actors.runtime.client import Answer
 from actors.runtime.entity import Actor
 from actors.runtime.wire import Change
-from domain.errors import AtriumError
 from tests.simulation.loop import VirtualLoop
+
+if TYPE_CHECKING:
+    from actors.runtime.client import Answer
+    from domain.errors import AtriumError
 
 _TRACE_MAX = 4_000
 

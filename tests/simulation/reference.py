@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 from actors.runtime.codec import KindCodec
-from actors.runtime.replay import meta_of
+from actors.runtime.replay import JournalGapError, meta_of
 from storage.journal.interface import Row
 from tests.simulation.strand import STRAND, Armed, Disarmed, Rang, Strand
 from tests.simulation.world import World
@@ -34,7 +34,9 @@ class Reference:
         self.by_command = {row.command_id: row for row in rows}
         self.by_correlation = {row.correlation: row for row in rows}
         state: Strand | None = None
-        for row in rows:
+        for at, row in enumerate(rows):
+            if row.version != at + 1:
+                raise JournalGapError(f"{entity}: v{row.version} stands at place {at + 1}")
             state = copy.copy(state)
             for event in codec.events(row.payload):
                 state = STRAND.apply(state, event, meta_of(row))
@@ -62,4 +64,4 @@ class Reference:
 
 
 def references(world: World, entities: list[str]) -> dict[str, Reference]:
-    return {id: Reference(id, list(world.store.by_entity.get(("strand", id), ()))) for id in entities}
+    return {one: Reference(one, list(world.store.by_entity.get(("strand", one), ()))) for one in entities}

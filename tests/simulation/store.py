@@ -33,7 +33,8 @@ class SimStore(MemoryStore):
 
     def start(self, transaction: Awaitable[None]) -> Any:
         """A transaction belongs to the database: it goes on when the host that began it hangs or dies."""
-        task = self._loop.spawn(None, transaction)  # type: ignore[arg-type]
+        assert asyncio.iscoroutine(transaction)
+        task: asyncio.Task[None] = self._loop.spawn(None, transaction)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return task
@@ -73,9 +74,7 @@ class SimStore(MemoryStore):
             if row.version != newest[row.id] + 1:
                 record.violate("1 one writer", f"{what}: follows v{newest[row.id]}")
             newest[row.id] = row.version
-            record.commits[row.id, row.version] = CommitFact(
-                record.next(), self._loop.time(), lease.host, lease.epoch
-            )
+            record.commits[row.id, row.version] = CommitFact(record.next(), self._loop.time(), lease.host, lease.epoch)
             record.note(f"commit {what} {row.correlation}")
         super()._write(xid, rows, done)
 

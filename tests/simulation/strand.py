@@ -110,7 +110,7 @@ class StrandKind(EntityKind[Strand]):
     events: ClassVar[tuple[type, ...]] = (Appended, Putted, Armed, Disarmed, Rang, Exploded)
     state: ClassVar[type] = Strand
 
-    def decide(self, state: Strand | None, command: Any, ctx: Context) -> Decision:
+    def decide(self, state: Strand | None, command: Any, ctx: Context) -> Decision:  # noqa: PLR0912 - one case a command
         seen = evidence(state, ctx.version)
         if ctx.actor.subject == "stranger":
             raise NotFound("unknown", extra=seen)

@@ -1,8 +1,8 @@
 """The callers of a simulation: random requests, repeats of earlier ones, and what came of them."""
 
 import asyncio
+import contextlib
 import hashlib
-import random
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ _ALARMS = ("early", "late")
 class Workload:
     def __init__(self, world: World, clients: list[EntityClient], entities: list[str]) -> None:
         self._world = world
-        self._rng: random.Random = world.rng
+        self._rng = world.rng
         self._record = world.record
         self._clients = clients
         self._entities = entities
@@ -53,10 +53,8 @@ class Workload:
                 except AtriumError:
                     continue
             if group:
-                try:
+                with contextlib.suppress(AtriumError):
                     await client.watch_group(group, gateway=client.name)
-                except AtriumError:
-                    pass
             await asyncio.sleep(0.7)
 
     async def _worker(self, client: EntityClient) -> None:
