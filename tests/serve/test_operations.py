@@ -243,3 +243,13 @@ async def test_the_port_of_the_first_request_is_told_once(house: House) -> None:
         await client.get("/livez")
         await client.get("/livez")
     assert ports == [30_001]
+
+
+async def test_behind_serve_the_request_id_is_sent_back_once_by_serve(house: House) -> None:
+    (layer,) = middlewares()
+    behind_serve = layer.cls(house.app, *layer.args, **layer.kwargs)
+    transport = httpx.ASGITransport(behind_serve)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/api/v1/carts", headers={"X-Request-ID": "trace-123"})
+    assert "x-request-id" not in answer.headers
+    assert answer.json()["correlation_id"] == "trace-123"
