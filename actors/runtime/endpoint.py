@@ -7,9 +7,13 @@ a while for the first: so one slow command (a cold entity, a long commit) holds 
 import asyncio
 
 import msgspec
+import structlog
 
 from actors.runtime.host import Host
-from actors.runtime.wire import Incoming, Outgoing, Reply
+from actors.runtime.wire import FAILED, Incoming, Outgoing, Reply
+from domain.errors import Internal
+
+log = structlog.get_logger()
 
 _decode = msgspec.msgpack.Decoder(Outgoing)
 _encode = msgspec.msgpack.Encoder()
@@ -53,13 +57,21 @@ class HostEndpoint:
         message = _decode.decode(payload)
         outbox = self._outbox(message)
         if outbox is None:
-            return _encode.encode(Incoming(self._host.lease.epoch, self._host.map.version, []))
+            return self._encode([])
         submit, put = self._host.submit, outbox.put
         for env in message.envelopes:
             submit(env, put)
         if not outbox.replies:
             await self._park(outbox)
-        return _encode.encode(Incoming(self._host.lease.epoch, self._host.map.version, self._take(outbox)))
+        return self._encode(self._take(outbox))
+
+    def _encode(self, replies: list[Reply]) -> bytes:
+        epoch, map_version = self._host.lease.epoch, self._host.map.version
+        try:
+            return _encode.encode(Incoming(epoch, map_version, replies))
+        except Exception:
+            log.exception("reply_not_encoded", replies=len(replies))
+            return _encode.encode(Incoming(epoch, map_version, [_sayable(reply) for reply in replies]))
 
     def _outbox(self, message: Outgoing) -> _Outbox | None:
         """Where the replies to this call go; None: nobody waits for it (given up on, or here for the second time)."""
@@ -103,6 +115,16 @@ class HostEndpoint:
 
 
 _REPLY_OVERHEAD_BYTES = 48
+_UNSAYABLE = Internal("the answer could not be encoded").failure
+
+
+def _sayable(reply: Reply) -> Reply:
+    """One entity's answer that cannot be encoded must not keep back those of the others."""
+    try:
+        _encode.encode(reply)
+    except Exception:
+        return Reply(reply.corr, FAILED, failure=_UNSAYABLE)
+    return reply
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

@@ -151,8 +151,12 @@ class Host:
         """Commit what is queued, snapshot what is live, answer the rest `retry`."""
         self._running = False
         self._timers.stop()
+        self._bounce_all()
         await self.writer.flush()
-        await self.snapshots.write(self._cells.values())
+        try:
+            await self.snapshots.write(self._cells.values())
+        except Exception as error:
+            log.warning("snapshots_not_written", host=self.name, error=repr(error))
         self.writer.close()
         for task in list(self._tasks):
             task.cancel()
@@ -166,9 +170,7 @@ class Host:
         self._timers.stop()
         self.writer.close()
         self._cells.clear()
-        for mailbox in list(self._mailboxes.values()):
-            self._bounce(mailbox)
-        self._mailboxes.clear()
+        self._bounce_all()
         for task in list(self._tasks):
             task.cancel()
         self._on_fenced()
@@ -269,6 +271,11 @@ class Host:
         self._queued -= len(mailbox.waiting)
         for env, sink in mailbox.waiting:
             sink(Reply(env.corr, RETRY) if failure is None else Reply(env.corr, FAILED, failure=failure))
+
+    def _bounce_all(self) -> None:
+        mailboxes, self._mailboxes = self._mailboxes, {}
+        for mailbox in mailboxes.values():
+            self._bounce(mailbox)
 
     def _turn(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
         if cell.pending >= self.limits.mailbox_commands_max:
