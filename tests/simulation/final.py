@@ -147,7 +147,7 @@ def check_published(record: Record, references: dict[str, Reference]) -> None:
         change, reference = one.change, references[one.change.id]
         fact = record.commits.get((change.id, change.version))
         what = f"{one.gateway} was told {change.id} v{change.version} by {one.host}@{one.epoch}"
-        if change.version > reference.version or fact is None or fact.order > one.order:
+        if change.version and (fact is None or fact.order > one.order):
             record.violate("3 output gate", f"{what}, which is not committed")
             continue
         if change.signal:

@@ -31,6 +31,7 @@ DEFAULT_STEPS = 100
 _RAGE_MAX_S = 12.0
 _TIMERS_REST_S = 5.0
 _ON_TOP = 3
+_HEALED_WITHIN_MS = 5_000
 
 
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +134,7 @@ async def _epilogue(world: World, workload: Workload, clients: list[EntityClient
         read.want = VIEW_JSON
         arm = strand.Arm("final", loop.now_ms() + 2_200)
         last += [workload.new_op(entity, strand.Append("last")), read, workload.new_op(entity, arm)]
-    await asyncio.gather(*(workload.perform(clients[0], op) for op in last))
+    await asyncio.gather(*(workload.perform(clients[0], op, _HEALED_WITHIN_MS) for op in last))
     for op in last:
         if op.error is not None and op.error.failure.code not in ("mailbox_full", "host_full"):
             record.violate("3 everyone is answered", f"{op}: {op.error} after all faults had ended")

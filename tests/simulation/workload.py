@@ -128,11 +128,12 @@ class Workload:
             return strand.Explode(rng.choice(("decide", "apply")))
         return strand.Bloat()
 
-    async def perform(self, client: EntityClient, op: Op) -> None:
+    async def perform(self, client: EntityClient, op: Op, deadline: int = 0) -> None:
+        """Send one request and write down what came of it; `deadline` in milliseconds (0: draw one)."""
         record = self._record
         op.invoked, op.invoked_at = record.next(), self._world.loop.time()
         record.note(f"{op} via {client.name}")
-        deadline = 15_000 if self._rng.random() < 0.8 else self._rng.choice((500, 2_000))
+        deadline = deadline or (15_000 if self._rng.random() < 0.8 else self._rng.choice((500, 2_000)))
         try:
             if op.is_read:
                 op.answer = await client.read("strand", op.entity, actor=op.actor, want=op.want, deadline_ms=deadline)
