@@ -23,10 +23,14 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who is at the other end. `expires_ms` is wall-clock UTC, None for never."""
+    """Who is at the other end. `expires_ms` is wall-clock UTC, None for never.
+
+    `shown`: the fields of a state that they may see, None for all of them.
+    """
 
     actor: Actor
     expires_ms: int | None = None
+    shown: frozenset[str] | None = None
 
 
 class Authenticator(Protocol):

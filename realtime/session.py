@@ -41,6 +41,7 @@ from realtime.ports import (
     Socket,
     Watermarks,
 )
+from realtime.redaction import redact
 
 log = structlog.get_logger()
 
@@ -74,6 +75,7 @@ class Session:
         "_released",
         "_runner",
         "_services",
+        "_shown",
         "_socket",
         "_stopped",
         "_tasks",
@@ -90,6 +92,7 @@ class Session:
         self.codec = codec
         self._socket = socket
         self._services = services
+        self._shown: frozenset[str] | None = None
         self._credentials = credentials
         self._clock = services.clock
         self._hub = services.hub
@@ -141,6 +144,8 @@ class Session:
     # -- the hub's side ---------------------------------------------------------------------------
 
     def deliver(self, frame: bytes, key: Key | None) -> None:
+        if self._shown is not None:
+            frame = redact(frame, self.codec, self._shown)
         self.connection.push(frame, self._clock(), key)
         self._wake()
 
@@ -150,7 +155,8 @@ class Session:
         self._wake()
 
     def _newest(self, channel: str, ent: str) -> bytes | None:
-        return self._hub.table.newest(channel, ent, self)
+        frame = self._hub.table.newest(channel, ent, self)
+        return frame if frame is None or self._shown is None else redact(frame, self.codec, self._shown)
 
     # -- in ---------------------------------------------------------------------------------------
 
@@ -197,6 +203,7 @@ class Session:
         if identity is None:
             return
         self.actor = self._runner.actor = identity.actor
+        self._shown = identity.shown
         last_seq = await self._services.watermarks.last_seq(
             self.actor, hello.device_id, hello.epoch, hello.first_unacked
         )
@@ -220,6 +227,7 @@ class Session:
             self.connection.shut(codes.TOKEN_INVALID, "the token is somebody else's", flush=False)
             return
         self.actor = self._runner.actor = identity.actor
+        self._shown = identity.shown
         self.connection.renewed(self._ttl(identity), self._clock())
 
     async def _authenticate(self, token: str) -> Identity | None:

@@ -1,7 +1,7 @@
 """Orders after their placement: status, courier, position, history, tracking, lists, figures."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -42,6 +42,10 @@ class _Tracked(msgspec.Struct, omit_defaults=True):
     courier_id: str = ""
     accept_by: str = ""
     position: _Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+TRACKED_FIELDS: Final = frozenset(_Tracked.__struct_fields__)
+"""Of an order's view, what whoever has its share link may see: no address, no instructions, no lines, no user."""
 
 
 class Tracking(msgspec.Struct, omit_defaults=True, kw_only=True):

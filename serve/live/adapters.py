@@ -1,8 +1,11 @@
 """What the real-time room needs from the floors below, in its own terms."""
 
+import msgspec
+
 from domain.errors import NotFound, Unauthenticated
 from domain.times import SECOND_MS
 from realtime.ports import Credentials, Identity
+from services.orders import TRACKED_FIELDS
 from services.tokens import Tokens, Verified
 
 
@@ -20,7 +23,7 @@ class TokenAuthenticator:
             shared = self._tokens.verify_share(credentials.share)
             if shared.order_id != credentials.order_id:
                 raise NotFound("There is no such order.")
-            return _identity(shared)
+            return msgspec.structs.replace(_identity(shared), shown=TRACKED_FIELDS)
         raise Unauthenticated("An access token or a share link is required.", code="token_missing")
 
 
