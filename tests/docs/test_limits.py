@@ -1,0 +1,22 @@
+"""Every limit is in the documentation, with the default that the code has."""
+
+import msgspec
+import pytest
+
+from actors.runtime.limits import DEFAULTS as RUNTIME
+from realtime.limits import DEFAULTS as REALTIME
+from serve.limits import DEFAULTS as GATEWAY
+from tests.docs.pages import rows, section
+
+PLACES = {
+    "docs/runtime.md": RUNTIME,
+    "docs/protocol.md": REALTIME,
+    "docs/api.md": GATEWAY,
+}
+
+
+@pytest.mark.parametrize(("name", "limits"), PLACES.items(), ids=PLACES)
+def test_every_limit_is_documented_with_its_default(name: str, limits: msgspec.Struct) -> None:
+    documented = {limit: cells[0].replace(",", "") for limit, cells in rows(section(name, "## Limits")).items()}
+    in_code = {limit: f"{value:.12g}" for limit, value in msgspec.structs.asdict(limits).items()}
+    assert documented == in_code, f"{name} and the code differ"
