@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cluster.stores import is_free_port
+from serve import ingress_middlewares
 from storage.embedded.process import free_port
 
 SOCKETS_MAX: Final = 20_000
@@ -72,6 +73,7 @@ def prepare(folder: Path) -> str:
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_SECONDS,
         "RAY_SERVE_PORT_QUARANTINE_S": "300",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": ingress_middlewares.IMPORT_PATH,
     }
     missing = why_no_haproxy()
     if not missing:
