@@ -17,7 +17,7 @@ ARGS ?=
 .PHONY: help run test check bench simulate drill fmt clean lock install
 
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## Replay a day of shopping through the whole stack, kill a host in the middle, count (ARGS="--limit 500 --keep")
 	@$(BIN)/atrium demo $(ARGS)

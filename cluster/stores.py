@@ -25,7 +25,7 @@ OLDEST_POSTGRES = 150_000
 def without_password(url: str) -> str:
     """The URL as it may be shown: `postgresql://atrium@127.0.0.1:5432/atrium`."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     user = f"{parts.username}@" if parts.username else ""
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{user}{host}{port}{parts.path}"
