@@ -312,7 +312,9 @@ class EntityClient:
         newer = await self._transport.shard_map()
         if newer.version > self._map.version:
             before, self._map = self._map, newer
-            gained = {now for was, now in zip(before.owners, newer.owners, strict=True) if was and was != now}
-            for host in sorted(gained):
+            moves = [(was, now) for was, now in zip(before.owners, newer.owners, strict=True) if was and was != now]
+            for host in sorted({was for was, _ in moves} & self._lanes.keys()):
+                self._lanes[host].lost_shards()
+            for host in sorted({now for _, now in moves}):
                 for callback in self._host_changed:
                     callback(host)

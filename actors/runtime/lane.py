@@ -54,10 +54,20 @@ class Lane:
         self._awaiting: dict[int, Call] = {}
         self._scheduled = False
         self._epoch = 0
+        self._silent = False
+        """The last call did not come back."""
 
     def add(self, call: Call) -> None:
         self._queue.append(call)
         self._schedule()
+
+    def lost_shards(self) -> None:
+        """The host owns less than before: what waits here, perhaps unsent because it hangs, may belong elsewhere."""
+        if self._silent:
+            self._lose()
+        elif self._queue:
+            calls, self._queue = self._queue, []
+            self._owner.lost(calls)
 
     def cancel(self) -> None:
         for task in list(self._tasks):
@@ -108,8 +118,10 @@ class Lane:
             raise
         except Exception as error:
             log.warning("exchange_failed", host=self.host, requests=len(envelopes), error=type(error).__name__)
+            self._silent = True
             self._lose()
             return
+        self._silent = False
         for reply in incoming.replies:
             self._awaiting.pop(reply.corr, None)
             self._owner.answered(reply)
@@ -121,11 +133,13 @@ class Lane:
                 self._owner.host_changed(self.host)
 
     def _lose(self) -> None:
-        """A lost call may have carried anyone's reply: all that this host owes is asked again.
+        """A lost call may have carried anyone's reply: all that this host owes is asked again, of whoever owns it now.
 
-        In a new session, so that calls which still wait at the host do not take the new replies with them.
+        In a new session, so that calls which still wait at the host do not take the new replies with them. What
+        was not sent yet goes the same way: it must not wait for a second time-out of a host that hangs.
         """
         self._session += 1
         self._sent_calls = 0
-        calls, self._awaiting = list(self._awaiting.values()), {}
+        calls = [*self._awaiting.values(), *self._queue]
+        self._awaiting, self._queue = {}, []
         self._owner.lost(calls)
