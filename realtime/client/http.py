@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -82,8 +82,7 @@ class _Connection(asyncio.Protocol):
         return self.transport is not None and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP gives nothing else
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         self._parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
@@ -238,10 +237,10 @@ def _give_up(outcome: "asyncio.Future[Response]") -> None:
 
 
 def _asks_for_patience(response: Response) -> bool:
-    """Also a bare 500: the ingress answers so when a gateway is gone; ours come as problem+json and are final."""
+    """Also a bare 404 or 500: the ingress answers so when no gateway is there; ours are problem+json, and final."""
     if response.status in RETRIED_STATUS:
         return True
-    if response.status == 500:
+    if response.status in {404, 500}:
         return not response.headers.get(b"content-type", b"").startswith(_PROBLEM)
     return response.status == 409 and b"retry-after" in response.headers
 

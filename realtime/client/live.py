@@ -25,7 +25,7 @@ RETRY_SECONDS: Final = 0.5
 OPEN_SECONDS_MAX: Final = 10.0
 PING_SECONDS: Final = 5.0
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
-_RETRIED_STATUS: Final = frozenset({408, 425, 429})
+_RETRIED_STATUS: Final = frozenset({404, 408, 425, 429})  # 404: the ingress, while no gateway is there
 
 TokenSource = Callable[[], str | Awaitable[str]]
 

@@ -10,6 +10,7 @@ from realtime.client.http import HttpClient, HttpError
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n" + b'{"id": "7"}'
 BUSY = b"HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n"
 RUNNING = b"HTTP/1.1 409 Conflict\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n"
+NO_GATEWAY_YET = b"HTTP/1.1 404 Not Found\r\ncontent-type: text/plain\r\ncontent-length: 0\r\n\r\n"
 GATEWAY_GONE = b"HTTP/1.1 500 Internal\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n"
 PROBLEM = (
     b"HTTP/1.1 500 Internal\r\ncontent-type: application/problem+json\r\ncontent-length: 40\r\n\r\n"
@@ -83,7 +84,9 @@ async def test_a_request_carries_token_key_and_body_and_keeps_its_connection() -
         assert seen.requests[0].endswith(b'\r\n\r\n{"n":1}')
 
 
-@pytest.mark.parametrize("first", [BUSY, RUNNING, GATEWAY_GONE, CUT], ids=["503", "409", "bare 500", "lost"])
+@pytest.mark.parametrize(
+    "first", [BUSY, RUNNING, NO_GATEWAY_YET, GATEWAY_GONE, CUT], ids=["503", "409", "bare 404", "bare 500", "lost"]
+)
 async def test_a_keyed_request_is_sent_again_under_the_same_key(first: bytes) -> None:
     async with serving(lambda number: first if number < 2 else OK) as (url, seen):
         client = HttpClient(url)
