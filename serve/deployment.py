@@ -29,6 +29,8 @@ ONGOING_REQUESTS_MAX: Final = 12_500
 with an answer, while Serve would let the next one wait."""
 QUEUED_REQUESTS_MAX: Final = 200
 SHUTDOWN_SECONDS: Final = 30
+HEALTH_CHECK_SECONDS: Final = 1.0
+"""A gateway that was killed is noticed at the next check; Serve's own default is ten seconds."""
 
 _refusing = REALTIME.connections_max + GATEWAY.requests_in_flight_max
 assert _refusing < ONGOING_REQUESTS_MAX  # noqa: S101 - our own limits answer before Serve's are reached
@@ -71,6 +73,7 @@ def gateway_application(config: GatewayConfig, *, replicas: int = 1) -> Any:
         max_ongoing_requests=ONGOING_REQUESTS_MAX,
         max_queued_requests=QUEUED_REQUESTS_MAX,
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
+        health_check_period_s=HEALTH_CHECK_SECONDS,
         ray_actor_options={"num_cpus": 0},
         logging_config={"enable_access_log": False},
     )
