@@ -76,9 +76,7 @@ class Stack:
 
     async def host_pids(self) -> dict[str, int]:
         """Process ids of the entity hosts by name. Raises `StackFailedError` when one does not answer."""
-        if not self._joined:
-            await asyncio.to_thread(init_ray, self.run.ray_address)
-            self._joined = True
+        await self.join_ray()
         reports = await host_reports(self.config, HOST_ANSWER_SECONDS_MAX)
         silent = [report.name for report in reports if not report.pid]
         if silent or not reports:
@@ -146,6 +144,12 @@ class Stack:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    async def join_ray(self) -> None:
+        """Become a member of the stack's Ray, if not already."""
+        if not self._joined:
+            await asyncio.to_thread(init_ray, self.run.ray_address)
+            self._joined = True
 
     async def leave_ray(self) -> None:
         """Part from the stack's Ray, which takes its members along when it dies."""
