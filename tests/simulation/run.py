@@ -136,7 +136,7 @@ async def _epilogue(world: World, workload: Workload, clients: list[EntityClient
         last += [workload.new_op(entity, strand.Append("last")), read, workload.new_op(entity, arm)]
     await asyncio.gather(*(workload.perform(clients[0], op, _HEALED_WITHIN_MS) for op in last))
     for op in last:
-        if op.error is not None and op.error.failure.code not in ("mailbox_full", "host_full"):
+        if op.error is not None and op.error.failure.code not in ("mailbox_full", "host_full", "not_found"):
             record.violate("3 everyone is answered", f"{op}: {op.error} after all faults had ended")
     await asyncio.sleep(_TIMERS_REST_S / 2)
     workload.stop_watching()
