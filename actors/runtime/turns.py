@@ -214,7 +214,9 @@ class Turns:
                 self._reminded(cell, row)
 
         def abandon(refused: bool) -> None:
-            sink(Reply(corr, FAILED, failure=_REFUSED) if refused else Reply(corr, RETRY))
+            # A first attempt that came late may be refused because a later one was executed: have it looked up.
+            final = refused and env.retry > 0
+            sink(Reply(corr, FAILED, failure=_REFUSED) if final else Reply(corr, RETRY))
 
         return Entry(cell, release, abandon, row, done)
 

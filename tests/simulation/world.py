@@ -222,14 +222,14 @@ class SimTransport:
 
     async def exchange(self, host: str, payload: bytes) -> bytes:
         world, weather = self._world, self._world.weather
-        await asyncio.sleep(self._delay())
-        if weather.hits("lost_request", 0.03):
-            return await self._lost(host)
         one = world.route(host, self._known.get(host))
         if one is None:
             await asyncio.sleep(0.01)
             raise HostUnavailableError(host)
         self._known[host] = one
+        await asyncio.sleep(self._delay())
+        if weather.hits("lost_request", 0.03):
+            return await self._lost(host)
         if weather.hits("duplicate", 0.05):
             again = self._again(one, payload, self._rng.choice((0.0, 0.005, 0.3)))
             world.loop.spawn(None, again)

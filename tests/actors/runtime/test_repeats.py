@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.recent import RecentCommands
-from actors.runtime.wire import VIEW_JSON, VIEW_MSGPACK
+from actors.runtime.wire import COMMAND, OK, RETRY, VIEW_JSON, VIEW_MSGPACK, Envelope, Reply
 from domain.errors import Conflict, Invalid
 from storage.journal.interface import CommitUnknown
 from tests.actors.runtime.counter import OWNER, Add
@@ -87,6 +87,39 @@ async def test_ids_older_than_memory_are_found_in_the_journal():
         with pytest.raises(Invalid):
             await rig.client.ask("counter", "a", Add(6), actor=OWNER, command_id=FIRST)
         assert len(rig.rows("a")) == 11
+
+
+@virtual
+async def test_a_first_attempt_that_arrives_after_it_was_repeated_and_forgotten_is_not_executed_again():
+    async with Rig(recent_commands_max=4, mailbox_commands_max=4) as rig:
+        env = Envelope(
+            corr=1,
+            mode=COMMAND,
+            kind="counter",
+            id="a",
+            body=msgspec.msgpack.encode(Add(1)),
+            command_id=FIRST,
+            body_hash=b"h" * 16,
+            actor=OWNER,
+            device="",
+            correlation="",
+            deadline_ms=1 << 60,
+        )
+        replies: list[Reply] = []
+        rig.host.submit(env, replies.append)
+        for _ in range(10):
+            await rig.client.ask("counter", "a", Add(1), actor=OWNER)
+        rig.host.submit(env, replies.append)
+        innocent = await rig.client.ask("counter", "a", Add(1), actor=OWNER)
+        rig.host.submit(msgspec.structs.replace(env, retry=1), replies.append)
+        await asyncio.sleep(0.1)
+        assert [(reply.status, reply.version, reply.duplicate) for reply in replies] == [
+            (OK, 1, False),
+            (RETRY, 0, False),
+            (OK, 1, True),
+        ]
+        assert innocent.data == {"total": 12}
+        assert len(rig.rows("a")) == 12
 
 
 @virtual
