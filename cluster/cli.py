@@ -9,6 +9,7 @@ import typer
 
 from cluster.console import err
 from cluster.errors import CommandError
+from storage.logs import configure_logging
 
 COMMANDS: Final = {
     "up": "up",
@@ -69,6 +70,7 @@ def _one_line(error: Exception) -> str:
 
 
 def main() -> None:
+    configure_logging(service="atrium", level="warning", json=False)
     sys.exit(run(sys.argv[1:]))
 
 

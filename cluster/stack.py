@@ -102,9 +102,10 @@ class Stack:
 
     def _start(self) -> Ready:
         settings, data = self.settings, self.data
+        # Before anything logs: what is not configured yet would go to standard output.
+        configure_logging(data.logs / "up.log", service="up", level=settings.log_level)
         self._clean_up_after_the_last()
         require_free_port(settings.host, settings.port)
-        configure_logging(data.logs / "up.log", service="up", level=settings.log_level)
         os.environ[STACK_VARIABLE] = self._id
         data.write_run(RunInfo(stack=self._id, pid=os.getpid(), started=psutil.Process().create_time()))
         stores = self._stores = Stores(settings, data)
