@@ -22,10 +22,12 @@ _encode = msgspec.msgpack.Encoder()
 class _Outbox:
     """Replies for one session of one client, and the calls that wait for some."""
 
-    __slots__ = ("_floor", "_seen", "parked", "replies", "session")
+    __slots__ = ("_floor", "_seen", "asked", "parked", "replies", "session")
 
     def __init__(self, session: int) -> None:
         self.session = session
+        self.asked = False
+        """Whether anything was asked in this session: otherwise nothing will ever be there to wait for."""
         self.replies: list[Reply] = []
         self.parked: list[asyncio.Future[None]] = []
         self._floor = 0
@@ -61,7 +63,8 @@ class HostEndpoint:
         submit, put = self._host.submit, outbox.put
         for env in message.envelopes:
             submit(env, put)
-        if not outbox.replies:
+        outbox.asked = outbox.asked or bool(message.envelopes)
+        if not outbox.replies and outbox.asked:
             await self._park(outbox)
         return self._encode(self._take(outbox))
 

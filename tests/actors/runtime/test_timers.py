@@ -145,7 +145,7 @@ async def test_a_cancelled_timer_does_not_ring_because_a_slow_scan_saw_it_before
             return found
 
         rig.journal.due_reminders = slow_answer
-        await asyncio.sleep(7)
+        await asyncio.sleep(8)
         await rig.client.ask("counter", "a", Silence(), actor=OWNER)
         await asyncio.sleep(10)
         assert Tattling.asked == 0
