@@ -35,7 +35,7 @@ bench: $(STAMP) ## Measure against the targets (NAME=http for one)
 	@$(BIN)/python -m loadtests.bench $(NAME) $(ARGS)
 
 simulate: $(STAMP) ## Run the runtime under simulated faults (SEEDS=10000)
-	@$(BIN)/python -m loadtests.simulate --seeds $(SEEDS) $(ARGS)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 drill: $(STAMP) ## Kill and suspend parts of a real stack under load, and count
 	@$(BIN)/python -m loadtests.drill $(ARGS)

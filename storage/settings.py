@@ -60,27 +60,6 @@ class Settings(BaseSettings):
         default=86_400, ge=60, description="Lifetime of a signed order tracking link (seconds)."
     )
 
-    cart_ttl_s: int = Field(
-        default=86_400, ge=1, description="An open cart untouched for so long is abandoned (seconds)."
-    )
-    price_ttl_s: int = Field(default=3_600, ge=1, description="Prices on a cart line are frozen for so long (seconds).")
-    checkout_ttl_s: int = Field(
-        default=600, ge=1, description="A checkout not finished after so long reopens its cart (seconds)."
-    )
-    accept_deadline_s: int = Field(
-        default=600,
-        ge=1,
-        description="A merchant without a deadline of its own must accept within this (seconds).",
-    )
-    trail_sample_s: int = Field(
-        default=30, ge=1, description="The courier trail keeps at most one position per this time (seconds)."
-    )
-
-    commit_timeout_s: float = Field(
-        default=5.0,
-        gt=0,
-        description="A journal transaction longer than this is given up as unknown (seconds).",
-    )
     read_timeout_s: float = Field(default=5.0, gt=0, description="A journal read longer than this fails (seconds).")
     database_pool_max: int = Field(
         default=5,

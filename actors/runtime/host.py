@@ -1,6 +1,6 @@
 """An entity host: owns shards, keeps their live entities in memory, runs their turns.
 
-Plain asyncio, no Ray: `ray_host.py` wraps it in an actor, `local.py` and the simulation run it as it is.
+Plain asyncio, no Ray: `host_actor.py` wraps it in an actor, `local.py` and the simulation run it as it is.
 """
 
 import asyncio
@@ -125,6 +125,7 @@ class Host:
         self._running = False
         self._told: dict[str, list[Change]] = {}
         self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._tending: asyncio.Task[Any] | None = None
         self._map_refreshed = 0.0
         self.watches = WatchTable(limits.watch_lease_seconds)
         self.writer = JournalWriter(journal, self, limits)
@@ -144,7 +145,7 @@ class Host:
         await self.refresh_map()
         self._running = True
         self._timers.start()
-        self.spawn(self._tend_forever())
+        self._tending = self.spawn(self._tend_forever())
         log.info("host_started", host=self.name, epoch=self.lease.epoch, shards=len(self._owned))
 
     async def stop(self) -> None:
@@ -153,13 +154,15 @@ class Host:
         self._timers.stop()
         self._bounce_all()
         await self.writer.flush()
+        if self._tending is not None:
+            self._tending.cancel()
+        while self._tasks:  # looks into the journal, each with callers who wait for it
+            await asyncio.wait(list(self._tasks))
         try:
             await self.snapshots.write(self._cells.values())
         except Exception as error:
             log.warning("snapshots_not_written", host=self.name, error=repr(error))
         self.writer.close()
-        for task in list(self._tasks):
-            task.cancel()
 
     def fenced(self) -> None:
         """Another incarnation took over: forget everything at once (invariant 2)."""
@@ -500,15 +503,17 @@ class Host:
         except Exception as error:
             log.warning("map_not_read", host=self.name, error=repr(error))
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+        return task
 
     def status(self) -> HostStatus:
         live: dict[str, int] = {}
         for cell in self._cells.values():
-            live[cell.kind] = live.get(cell.kind, 0) + 1
+            if cell.version:
+                live[cell.kind] = live.get(cell.kind, 0) + 1
         return HostStatus(
             name=self.name,
             epoch=self.lease.epoch,

@@ -7,6 +7,10 @@ from actors.runtime.cell import Cell
 from actors.runtime.limits import Limits
 
 
+_EMPTY_SECONDS_MAX = 1.0
+"""What was asked for but does not exist need not be remembered: its next reader pays one query."""
+
+
 class MemoryBudget:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -14,7 +18,12 @@ class MemoryBudget:
     def leaving(self, cells: Mapping[str, Cell], now: float) -> list[str]:
         """Keys of the entities to passivate now; `now` is loop time in seconds."""
         idle_since = now - self._limits.idle_seconds_max
-        leaving = [key for key, cell in cells.items() if cell.last_used <= idle_since and not cell.pending]
+        empty_since = now - _EMPTY_SECONDS_MAX
+        leaving = [
+            key
+            for key, cell in cells.items()
+            if cell.last_used <= (idle_since if cell.version else empty_since) and not cell.pending
+        ]
         excess = sum(cell.cost for cell in cells.values()) - self._limits.live_bytes_max
         excess -= sum(cells[key].cost for key in leaving)
         if excess <= 0:

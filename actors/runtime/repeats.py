@@ -24,7 +24,7 @@ _Asked = tuple[int, Envelope, Sink]
 
 
 class Repeats:
-    def __init__(self, journal: Journal, spawn: Callable[[Any], None]) -> None:
+    def __init__(self, journal: Journal, spawn: Callable[[Any], object]) -> None:
         self._journal = journal
         self._spawn = spawn
         self._asked: dict[str, list[_Asked]] = {}
