@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from actors.runtime.wire import VIEW_JSON
+from domain.errors import NotFound
 from tests.actors.runtime.counter import OWNER, Add, CounterKind
 from tests.actors.runtime.harness import Rig, virtual
 
@@ -35,6 +36,17 @@ async def test_an_entity_in_use_stays():
             await rig.client.ask("counter", "a", Add(1), actor=OWNER)
             await asyncio.sleep(2)
         assert rig.host.status().activations == 1
+
+
+@virtual
+async def test_what_does_not_exist_is_not_counted_and_leaves_memory_at_once():
+    async with Rig() as rig:
+        await rig.client.ask("counter", "real", Add(1), actor=OWNER)
+        with pytest.raises(NotFound):
+            await rig.client.read("counter", "ghost", actor=OWNER)
+        assert rig.host.status().live == {"counter": 1}
+        await asyncio.sleep(3)
+        assert set(rig.host._cells) == {"counter/real"}
 
 
 @virtual
