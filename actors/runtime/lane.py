@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from actors.runtime.limits import Limits
-from actors.runtime.wire import Envelope, Incoming, Outgoing, Reply
+from actors.runtime.wire import OK, Envelope, Incoming, Outgoing, Reply
 
 if TYPE_CHECKING:
     from actors.runtime.client import Answer, Transport
@@ -108,7 +108,8 @@ class Lane:
         self._schedule()
 
     async def _exchange(self, envelopes: list[Envelope]) -> None:
-        payload = _encode.encode(Outgoing(self._owner.name, envelopes, self._session, self._sent_calls))
+        session = self._session
+        payload = _encode.encode(Outgoing(self._owner.name, envelopes, session, self._sent_calls))
         self._sent_calls += 1
         try:
             async with asyncio.timeout(self._limits.exchange_timeout_ms / 1000):
@@ -123,6 +124,8 @@ class Lane:
             return
         self._silent = False
         for reply in incoming.replies:
+            if session != self._session and reply.status != OK:
+                continue  # asked again meanwhile: what was done is done, but what was refused may yet be accepted
             self._awaiting.pop(reply.corr, None)
             self._owner.answered(reply)
         self._owner.map_seen(incoming.map_version)

@@ -55,6 +55,8 @@ class Chaos:
         for one in world.everyone:
             if world.current.get(one.name) is not one:
                 world.kill(one, "a zombie at the end")
+            elif one.ready and not one.host._running:
+                world.kill(one, "was being retired")
         needed = set(world.store.owners) | set(world.current)
         for name in sorted(needed - {""}):
             one_now = world.current.get(name)

@@ -164,6 +164,30 @@ async def test_a_call_that_arrives_twice_or_after_it_was_given_up_is_not_execute
 
 
 @virtual
+async def test_a_refusal_of_an_attempt_that_was_given_up_does_not_count():
+    """It was asked again meanwhile, and that attempt may be accepted: the caller must not hear both."""
+    async with Rig() as rig:
+        await rig.client.ask("counter", "a", Add(5), actor=OWNER)
+        wire = Wire(rig)
+        exchange, held = rig.transport.exchange, asyncio.Event()
+
+        async def hold_the_refusal(host: str, payload: bytes) -> bytes:
+            raw = await exchange(host, payload)
+            if b"conflict" in raw:
+                await held.wait()
+            return raw
+
+        rig.transport.exchange = hold_the_refusal  # type: ignore[method-assign]
+        asked = asyncio.create_task(rig.client.ask("counter", "a", Add(5, limit=7), actor=OWNER))
+        await asyncio.sleep(0.1)
+        wire.lose_requests = 1
+        assert (await rig.client.ask("counter", "a", Add(-4), actor=OWNER)).version == 2
+        held.set()
+        assert (await asked).version == 3
+        assert (await rig.client.ask("counter", "a", Add(0), actor=OWNER)).data == {"total": 6}
+
+
+@virtual
 async def test_clients_do_not_see_each_others_replies():
     async with Rig() as rig:
         endpoint = rig.transport.endpoints["host-1"]

@@ -8,7 +8,7 @@ from actors.runtime.shards import shard_of
 from domain.errors import DeadlineExceeded
 from storage.journal.interface import Fenced
 from tests.actors.runtime.counter import OWNER, Add
-from tests.actors.runtime.harness import Rig, virtual
+from tests.actors.runtime.harness import Rig, turns_of_the_loop, virtual
 
 TWO = ("host-1", "host-2")
 
@@ -193,12 +193,16 @@ async def test_a_superseded_incarnation_acknowledges_nothing_and_forgets_everyth
 @virtual
 async def test_a_stopped_host_has_committed_and_snapshotted_and_sends_those_who_wait_away():
     async with Rig() as rig:
-        await rig.client.ask("counter", "a", Add(1), actor=OWNER)
+        await rig.client.ask("counter", "a", Add(1), actor=OWNER, command_id=b"%016d" % 1)
         rig.gate.read_seconds = 1.0
         waiting = asyncio.create_task(rig.client.ask("counter", "b", Add(1), actor=OWNER))
         await asyncio.sleep(0.5)
-        rig.gate.read_seconds = 0.0
+        repeat = asyncio.create_task(rig.client.ask("counter", "a", Add(1), actor=OWNER, command_id=b"%016d" % 1))
+        await turns_of_the_loop()
         await rig.host.stop()
+        rig.gate.read_seconds = 0.0
         assert rig.store.snapshots["counter", "a"].version == 1
+        await asyncio.sleep(0.1)
+        assert repeat.done()
         await rig.start_host("host-1")
         assert (await waiting).version == 1
