@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from actors.runtime.cell import Cell
 from actors.runtime.limits import Limits
 
-
 _EMPTY_SECONDS_MAX = 1.0
 """What was asked for but does not exist need not be remembered: its next reader pays one query."""
 
