@@ -176,7 +176,12 @@ async def start_runtime(config: RuntimeConfig, hosts: int) -> list[str]:
 
 
 async def stop_runtime(services: Sequence[str] = ()) -> None:
-    """End services and the steward, then let the hosts commit and snapshot, then end them."""
+    """End services and the steward, then let the hosts commit and snapshot, then end them.
+
+    Without a connection to Ray there is nothing to do: its functions would look for a cluster to join, for ever.
+    """
+    if not ray.is_initialized():
+        return
     for name in (*services, STEWARD):
         await asyncio.to_thread(_kill, name)
     names = [entry["name"] for entry in ray.util.list_named_actors(all_namespaces=True) if _is_ours(entry)]
