@@ -1,18 +1,18 @@
 """Errors that own their code, status and fields.
 
-    AtriumError
-    ├── Rejected             the command was understood and refused; nothing changed
-    │   ├── NotFound         404   unknown, or not yours
-    │   ├── Forbidden        403   yours to see, not yours to do
-    │   ├── Conflict         409   wrong state; `current` says which
-    │   ├── PreconditionFailed 412 a stale version was expected
-    │   └── Invalid          422   the payload; `errors` holds field paths
-    ├── Unauthenticated      401
-    ├── Temporary                  safe to retry with the same command id
-    │   ├── TooMany          429
-    │   ├── Unavailable      503
-    │   └── DeadlineExceeded 504   the outcome may be unknown
-    └── Internal             500   a handler raised; nothing changed
+AtriumError
+├── Rejected             the command was understood and refused; nothing changed
+│   ├── NotFound         404   unknown, or not yours
+│   ├── Forbidden        403   yours to see, not yours to do
+│   ├── Conflict         409   wrong state; `current` says which
+│   ├── PreconditionFailed 412 a stale version was expected
+│   └── Invalid          422   the payload; `errors` holds field paths
+├── Unauthenticated      401
+├── Temporary                  safe to retry with the same command id
+│   ├── TooMany          429
+│   ├── Unavailable      503
+│   └── DeadlineExceeded 504   the outcome may be unknown
+└── Internal             500   a handler raised; nothing changed
 """
 
 from collections.abc import Mapping, Sequence

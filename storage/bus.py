@@ -29,7 +29,7 @@ _GAP: Final = b""
 _NO_RETRY: Final = Retry(NoBackoff(), 0)
 
 
-class BusAway(ConnectionError):  # noqa: N818 - reads as what it says
+class BusAway(ConnectionError):
     """Redis cannot be reached or did not answer in time."""
 
 

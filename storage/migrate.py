@@ -14,7 +14,7 @@ from storage.db import make_engine
 _LOCK = 0x61747269756D  # "atrium": two starts at once migrate one after the other
 
 
-class SchemaTooNew(RuntimeError):  # noqa: N818 - reads as what it says
+class SchemaTooNew(RuntimeError):
     """The database was migrated by newer code; `revision` is unknown here. Upgrade the program."""
 
     def __init__(self, revision: str) -> None:

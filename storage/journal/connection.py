@@ -27,7 +27,7 @@ else:  # asyncpg's classes take no parameters at run time
     Connection = asyncpg.Connection | PoolConnectionProxy
 
 
-class StoreAway(ConnectionError):  # noqa: N818 - reads as what it says
+class StoreAway(ConnectionError):
     """The database cannot be reached, is starting or stopping, or did not answer in time."""
 
 
