@@ -49,7 +49,8 @@ def table(report: Report) -> Table:
     out.add_column()
     out.add_column(justify="right")
     for name, figure in metrics(report).items():
-        colour = "" if name not in _NEVER else "[green]" if figure == 0 else "[red]"
+        failed = figure > 0 if name in _NEVER else report.paused_too_long if name == "longest_pause_ms" else None
+        colour = "" if failed is None else "[red]" if failed else "[green]"
         out.add_row(name, f"{colour}{figure:,.6g}")
     out.add_row("/readyz said", "\n".join(report.readyz))
     return out

@@ -32,12 +32,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     reconnects: int
     longest_pause_ms: float
+    pause_ms_max: float
     readyz: tuple[str, ...]
     seconds: float
 
     @property
     def violations(self) -> int:
-        return self.outcome.violations + sum(self.refused.values())
+        return self.outcome.violations + sum(self.refused.values()) + int(self.paused_too_long)
+
+    @property
+    def paused_too_long(self) -> bool:
+        return self.longest_pause_ms > self.pause_ms_max
 
 
 async def drill(stack: Stack, catalog: Catalog, name: str, fault: Fault, seconds: float) -> Report:
@@ -61,6 +66,7 @@ async def drill(stack: Stack, catalog: Catalog, name: str, fault: Fault, seconds
             repeats=crowd.repeats,
             reconnects=crowd.reconnects,
             longest_pause_ms=round(crowd.longest_pause_s * 1000, 1),
+            pause_ms_max=fault.pause_ms_max,
             readyz=tuple(readiness.said),
             seconds=round(time.monotonic() - began, 1),
         )

@@ -3,8 +3,12 @@
 import httpx
 import pytest
 
-from loadtests.drill.ledger import Found, Ledger, judge
+from loadtests.drill.check import Outcome
+from loadtests.drill.faults import FAULTS
+from loadtests.drill.ledger import Found, Ledger, Verdict, judge
 from loadtests.drill.readiness import describe
+from loadtests.drill.report import metrics, table
+from loadtests.drill.run import Report
 from loadtests.drill.witness import Witness
 
 A, B, C, STRANGER = (bytes([number]) * 16 for number in (1, 2, 3, 9))
@@ -124,3 +128,34 @@ def test_readiness_is_told_in_a_few_words():
         "503 without database, entities"
     )
     assert describe(httpx.Response(500, text="Internal Server Error")) == "500"
+
+
+def _report(name: str, *, pause_ms: float = 10.0, refused: int = 0, backwards: int = 0, lost: int = 0) -> Report:
+    outcome = Outcome(
+        verdict=Verdict(acknowledged=5, lost=lost), delivered=5, backwards=backwards, skipped=0, diverged=0
+    )
+    return Report(
+        name=name,
+        outcome=outcome,
+        refused={"404": refused} if refused else {},
+        repeats=1,
+        reconnects=0,
+        longest_pause_ms=pause_ms,
+        pause_ms_max=FAULTS[name].pause_ms_max,
+        readyz=("200",),
+        seconds=1.0,
+    )
+
+
+def test_a_fault_is_survived_only_if_nothing_was_lost_refused_or_seen_twice_and_nobody_waited_too_long():
+    assert _report("host-kill").violations == 0
+    assert _report("postgres-kill", pause_ms=9_000).violations == 0
+    for wrong in ({"lost": 1}, {"refused": 1}, {"backwards": 1}, {"pause_ms": 5_001}):
+        assert _report("host-kill", **wrong).violations == 1
+    assert _report("rescale", pause_ms=1_001).violations == 1
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_has_a_table_of_its_metrics(name):
+    report = _report(name)
+    assert table(report).row_count == len(metrics(report)) + 1
