@@ -6,7 +6,9 @@ The calls themselves are in `actors/runtime/ray_cluster.py` and `serve/deploymen
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 import psutil
@@ -25,7 +27,10 @@ from storage.settings import Settings
 
 log = structlog.get_logger("cluster.rays")
 
-APPLICATION = "atrium"
+APPLICATION: Final = "atrium"
+CONNECT_SECONDS: Final = 10.0
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long an idle client may keep its connection."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -42,10 +47,23 @@ def plan(settings: Settings, data: DataDir, database_url: str, redis_url: str) -
 
 def start_ray(settings: Settings, dashboard_port: int | None, temp_dir: str) -> str:
     """Start a cluster in this process's care, or join the one named in the settings. Returns its address."""
+    if settings.ray_address is not None:
+        _require_answer(settings.ray_address)
     with _ray_errors("Ray did not start"):
         address = ray_cluster.init_ray(settings.ray_address, dashboard_port=dashboard_port, temp_dir=temp_dir)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     return address
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself would try for more than a minute. Raises `ClusterError` for a host and port that nobody listens on."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in address or not port.isdigit():
+        return  # "auto", or a client address: Ray knows better
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ClusterError(f"no Ray answers at {address}: {error}") from error
 
 
 def join_ray(address: str) -> None:
@@ -65,7 +83,9 @@ def start_gateways(plan: Plan) -> None:
     """Serve's ingress and the gateways behind it."""
     settings = plan.settings
     with _ray_errors("the gateways did not start"):
-        serve.start(http_options={"host": settings.host, "port": settings.port})
+        serve.start(
+            http_options={"host": settings.host, "port": settings.port, "keep_alive_timeout_s": KEEP_ALIVE_SECONDS}
+        )
         application = gateway_application(
             GatewayConfig(runtime=plan.runtime, settings=settings), replicas=settings.gateway_replicas
         )
@@ -92,8 +112,12 @@ def local_hosts(found: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return local
 
 
-def stop_gateways() -> None:
-    serve.shutdown()
+def stop_gateways(settings: Settings) -> None:
+    """End Serve, or on a cluster that is not ours, only our application."""
+    if settings.ray_address is None:
+        serve.shutdown()
+    else:
+        serve.delete(APPLICATION)
 
 
 def stop_hosts() -> None:

@@ -73,13 +73,21 @@ class StopRequestedError(BaseException):
 
 
 class Stack:
-    """Start once, stop once. `report` is told the steps."""
+    """Start once, stop once. `report` is told the steps. Without `gateways`, Serve is somebody else's to deploy."""
 
-    def __init__(self, settings: Settings, *, dashboard: bool = True, report: Report = lambda _: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        dashboard: bool = True,
+        gateways: bool = True,
+        report: Report = lambda _: None,
+    ) -> None:
         self.settings = settings
         self.data = DataDir(settings.data_dir)
         self.warning = ""
         self._dashboard = dashboard
+        self._gateways = gateways
         self._report = report
         self._id = uuid.uuid4().hex
         self._stores: Stores | None = None
@@ -105,7 +113,8 @@ class Stack:
         # Before anything logs: what is not configured yet would go to standard output.
         configure_logging(data.logs / "up.log", service="up", level=settings.log_level)
         self._clean_up_after_the_last()
-        require_free_port(settings.host, settings.port)
+        if self._gateways:
+            require_free_port(settings.host, settings.port)
         os.environ[STACK_VARIABLE] = self._id
         data.write_run(RunInfo(stack=self._id, pid=os.getpid(), started=psutil.Process().create_time()))
         stores = self._stores = Stores(settings, data)
@@ -130,12 +139,13 @@ class Stack:
         self._report("entity hosts")
         plan = self._plan = rays.plan(settings, data, stores.database_url, stores.redis_url)
         rays.start_hosts(plan)
-        self._report("gateways")
-        self._serving = True
-        rays.start_gateways(plan)
         base_url = f"http://{_reachable(settings.host)}:{settings.port}"
-        self._report("first request")
-        _await_ready(settings.host, settings.port)
+        if self._gateways:
+            self._report("gateways")
+            self._serving = True
+            rays.start_gateways(plan)
+            self._report("first request")
+            _await_ready(settings.host, settings.port)
         ready = self._ready(base_url, address, dashboard_port, rays.hosts(plan))
         data.write_run(
             RunInfo(
@@ -241,7 +251,7 @@ class Stack:
 
         if self._serving:
             self._report("draining the gateways")
-            _attempt("gateways", rays.stop_gateways)
+            _attempt("gateways", lambda: rays.stop_gateways(self.settings))
         self._report("draining the entity hosts")
         _attempt("hosts", rays.stop_hosts)
         self._report("stopping Ray")

@@ -26,6 +26,9 @@ def up(
     hosts: Annotated[int | None, typer.Option("--hosts", help="Entity hosts (default 2).")] = None,
     replicas: Annotated[int | None, typer.Option("--replicas", help="Gateways (default 1).")] = None,
     dashboard: Annotated[bool, typer.Option("--dashboard/--no-dashboard", help="Ray's dashboard.")] = True,
+    gateways: Annotated[
+        bool, typer.Option("--gateways/--no-gateways", help="Without, `serve deploy` brings them.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Bring everything up and keep it up; Ctrl-C or SIGTERM drains and ends it.
@@ -34,7 +37,7 @@ def up(
     """
     settings = settings_with(data, host=host, port=port, entity_hosts=hosts, gateway_replicas=replicas)
     with progress(quiet=as_json) as report:
-        stack = Stack(settings, dashboard=dashboard, report=report)
+        stack = Stack(settings, dashboard=dashboard, gateways=gateways, report=report)
         try:
             ready = stack.start()
         except StopRequestedError as stopped:

@@ -6,8 +6,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+from ray.serve.schema import ServeDeploySchema
 
+from cluster.application import Arguments, build
 from cluster.lockfile import lock_lines
+from serve.app import NOUNS
+from serve.deployment import DEPLOYMENT, ONGOING_REQUESTS_MAX
 
 ROOT = Path(__file__).parents[2]
 PIN = re.compile(r'^[a-z0-9][a-z0-9-]*==[^\s;]+( ; sys_platform == "linux")?$')
@@ -52,3 +57,26 @@ def test_make_without_a_target_explains_the_targets() -> None:
 def test_continuous_integration_runs_what_everybody_runs() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_the_manifests_are_what_ray_and_kubernetes_read() -> None:
+    schema = ServeDeploySchema.model_validate(yaml.safe_load((ROOT / "cluster" / "serve_config.yaml").read_text()))
+    (application,) = schema.applications
+    assert application.import_path == "cluster.application:build"
+    assert set(application.args["nouns"]) == set(NOUNS)
+    kinds = [document["kind"] for document in yaml.safe_load_all((ROOT / "cluster" / "kuberay.yaml").read_text())]
+    assert {"RayCluster", "RayJob", "Service", "NetworkPolicy"} <= set(kinds)
+
+
+def test_the_manifests_say_what_a_gateway_needs_of_serve() -> None:
+    (application,) = yaml.safe_load((ROOT / "cluster" / "serve_config.yaml").read_text())["applications"]
+    (deployment,) = application["deployments"]
+    assert deployment["name"] == DEPLOYMENT
+    assert deployment["max_ongoing_requests"] == ONGOING_REQUESTS_MAX
+
+
+def test_a_clusters_gateways_do_not_start_on_embedded_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "ATRIUM_DATABASE_URL", "ATRIUM_REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match="DATABASE_URL"):
+        build(Arguments())
