@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.simulation.__main__ import report
+from tests.simulation.command import report
 from tests.simulation.loop import Process, StuckError, VirtualLoop
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.profile import FAULTS
