@@ -270,7 +270,9 @@ class Host:
             self._fire(reminder)
 
     def _bounce(self, mailbox: _Mailbox, failure: Failure | None = None) -> None:
-        """Send those who wait away. (Timers ring again: their rows are still there.)"""
+        """Send those who wait away; timers ring again."""
+        for reminder in mailbox.timers:
+            self._timers.lost(reminder)
         self._queued -= len(mailbox.waiting)
         for env, sink in mailbox.waiting:
             sink(Reply(env.corr, RETRY) if failure is None else Reply(env.corr, FAILED, failure=failure))
@@ -396,7 +398,7 @@ class Host:
             mailbox.timers.append(reminder)
         elif cell is not None:
             cell.last_used = asyncio.get_running_loop().time()
-            self.turns.timer(cell, reminder.name, reminder.due_ms)
+            self.turns.timer(cell, reminder, self._timers.lost)
         else:
             mailbox = self._mailboxes[key] = _Mailbox(Cell(codec, reminder.id, reminder.shard))
             mailbox.timers.append(reminder)

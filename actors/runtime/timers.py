@@ -73,6 +73,7 @@ class Timers:
         shards = list(self._shards())
         changed = self._changed = set()
         found = await self._journal.due_reminders(shards, before, self._limits.timer_batch_max) if shards else []
+        self._forget_fired()
         self.overdue_ms = max((now_ms - reminder.due_ms for reminder in found), default=0)
         for reminder in found:
             key = (reminder.kind, reminder.id, reminder.name)
@@ -80,7 +81,10 @@ class Timers:
             if key not in changed and (held is None or held[0].due_ms != reminder.due_ms):
                 self._forget(key)
                 self._hold(reminder)
-        self._forget_fired()
+
+    def lost(self, reminder: Reminder) -> None:
+        """Its firing came to nothing (the turn was not committed): the next scan repeats it."""
+        self._fired.pop((reminder.kind, reminder.id, reminder.name), None)
 
     def forget_shards(self, shards: Iterable[int]) -> None:
         """These are another host's now: what is held of them will not be kept up to date."""
@@ -109,7 +113,7 @@ class Timers:
         self._fire(reminder)
 
     def _forget_fired(self) -> None:
-        """A firing that left no trace (its commit failed) is repeated after a while."""
+        """A firing that left no trace is repeated after a while."""
         now = asyncio.get_running_loop().time()
         patience = _REFIRE_SECONDS
         self._fired = {key: mark for key, mark in self._fired.items() if now - mark[1] < patience}

@@ -29,7 +29,7 @@ from actors.runtime.wire import (
 from actors.runtime.writer import Entry, JournalWriter
 from domain.errors import AtriumError, Failure, Internal, Invalid, NotFound, PreconditionFailed
 from domain.ids import derived_command_id
-from storage.journal.interface import IndexWrite, NewRow, ReminderWrite, TimerDone
+from storage.journal.interface import IndexWrite, NewRow, Reminder, ReminderWrite, TimerDone
 
 log = structlog.get_logger()
 
@@ -109,9 +109,12 @@ class Turns:
         else:
             self._accept_noop(cell, env, sink, decision, now_ms)
 
-    def timer(self, cell: Cell, name: str, due_ms: int) -> None:
-        """A reminder came due: the entity decides, the reminder goes in the same commit (invariant 6)."""
-        kind = cell.codec.kind
+    def timer(self, cell: Cell, reminder: Reminder, lost: Callable[[Reminder], None]) -> None:
+        """A reminder came due: the entity decides, the reminder goes in the same commit (invariant 6).
+
+        `lost` is told when that commit did not come about.
+        """
+        kind, name, due_ms = cell.codec.kind, reminder.name, reminder.due_ms
         done: TimerDone | None = TimerDone(kind.name, cell.id, name, due_ms)
         command_id = derived_command_id("timer", kind.name, cell.id, name, str(due_ms))
         now_ms = self._clock.now_ms()
@@ -125,11 +128,16 @@ class Turns:
             self.poisoned += 1
             return
         if not decision.events and not decision.reminders:
-            self._writer.add(Entry(cell, _nothing, _ignore, done=done))
+            self._writer.add(Entry(cell, _nothing, lambda _: lost(reminder), done=done))
             return
         if any(change.name == name for change in decision.reminders):
             done = None
-        self._accept(cell, env, _drop_reply, decision, payload, now_ms, done)
+
+        def committed_or_lost(reply: Reply) -> None:
+            if reply.status == RETRY:
+                lost(reminder)
+
+        self._accept(cell, env, committed_or_lost, decision, payload, now_ms, done)
 
     def gate(self, cell: Cell | None, env: Envelope, sink: Sink, reply: Reply) -> None:
         """Release a reply that wrote nothing, after whatever it rests on."""
@@ -290,9 +298,3 @@ def _reminder_write(change: SetReminder | CancelReminder, now_ms: int) -> Remind
 
 
 def _nothing() -> None: ...
-
-
-def _ignore(_: bool) -> None: ...
-
-
-def _drop_reply(_: Reply) -> None: ...

@@ -1,15 +1,16 @@
 """Durable timers: within a second of their time, at least once, also after a crash (invariant 6)."""
 
 import asyncio
+import contextlib
 
 import msgspec
 import pytest
 
 from actors.runtime.shards import shard_of
 from actors.runtime.wire import VIEW_JSON
-from domain.errors import DeadlineExceeded
+from domain.errors import DeadlineExceeded, Internal
 from storage.journal.interface import CommitUnknown
-from tests.actors.runtime.counter import OWNER, Add, Alarm, CounterKind, Silence
+from tests.actors.runtime.counter import OWNER, Add, Alarm, CounterKind, Explode, Silence
 from tests.actors.runtime.harness import Rig, virtual
 
 
@@ -97,6 +98,26 @@ async def test_a_ring_whose_commit_failed_is_repeated():
         await asyncio.sleep(3)
         assert len(rang_at(rig)) == 1
         assert rig.store.reminders == {}
+
+
+@virtual
+async def test_a_ring_that_a_poisoned_command_took_with_it_is_repeated_within_a_second():
+    async with Rig() as rig:
+        due_ms = now_ms() + 700
+        await rig.client.ask("counter", "a", Alarm(due_ms), actor=OWNER)
+        await asyncio.sleep(0.6)
+        rig.gate.open.clear()
+        first = asyncio.create_task(rig.client.ask("counter", "a", Add(1), actor=OWNER))
+        await asyncio.sleep(0.2)
+        with contextlib.suppress(Internal):
+            poison = asyncio.create_task(rig.client.ask("counter", "a", Explode("apply"), actor=OWNER))
+            await asyncio.sleep(0.01)
+            rig.gate.open.set()
+            await poison
+        await first
+        await asyncio.sleep(2)
+        assert len(rang_at(rig)) == 1
+        assert rang_at(rig)[0] - due_ms < 1_000
 
 
 @virtual
