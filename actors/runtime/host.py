@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-import msgspec
 import structlog
 
 from actors.runtime.cell import Cell
@@ -17,10 +16,12 @@ from actors.runtime.codec import KindCodec
 from actors.runtime.entity import EntityKind
 from actors.runtime.limits import Limits
 from actors.runtime.loader import Loader
+from actors.runtime.mailboxes import Mailbox, Mailboxes, send_away
 from actors.runtime.memory import MemoryBudget
 from actors.runtime.repeats import Repeats
 from actors.runtime.shards import SHARDS, shard_of
 from actors.runtime.snapshots import Snapshots
+from actors.runtime.status import HostStatus
 from actors.runtime.timers import Timers
 from actors.runtime.turns import Sink, Turns
 from actors.runtime.watches import Told, WatchTable
@@ -57,41 +58,6 @@ class Publisher(Protocol):
     def publish(self, gateway: str, changes: Sequence[Change]) -> None: ...
 
 
-class HostStatus(msgspec.Struct, frozen=True):
-    """Figures of one host for operators; times in milliseconds."""
-
-    name: str
-    epoch: int
-    shards: int
-    map_version: int
-    live: dict[str, int]
-    live_bytes_estimate: int
-    queued_rows: int
-    commits: int
-    rows: int
-    commit_failures: int
-    executed: int
-    rejected: int
-    poisoned: int
-    repeated: int
-    activations: int
-    timers_fired: int
-    timers_overdue_ms: int
-    watched: int
-    running: bool
-
-
-class _Mailbox:
-    """What waits for an entity that is being loaded, or whose next command needs a look into the journal first."""
-
-    __slots__ = ("cell", "timers", "waiting")
-
-    def __init__(self, cell: Cell) -> None:
-        self.cell = cell
-        self.waiting: list[tuple[Envelope, Sink]] = []
-        self.timers: list[Reminder] = []
-
-
 class Host:
     """One incarnation of one host. `on_fenced` is told once when another incarnation has taken over."""
 
@@ -117,8 +83,7 @@ class Host:
         self._on_fenced = on_fenced
         self._codecs = {kind: KindCodec(entity) for kind, entity in kinds.items()}
         self._cells: dict[str, Cell] = {}
-        self._mailboxes: dict[str, _Mailbox] = {}
-        self._queued = 0
+        self._mailboxes = Mailboxes()
         self._owned: set[int] = set()
         self._giving: set[int] = set()
         self._unsettled = False
@@ -224,7 +189,7 @@ class Host:
         elif (shard := shard_of(env.kind, env.id)) not in self._owned:
             self._map_in_doubt()
             sink(Reply(env.corr, NOT_OWNER, self.map.version))
-        elif self._queued + len(self.writer) >= self.limits.host_commands_max:
+        elif self._mailboxes.queued + len(self.writer) >= self.limits.host_commands_max:
             sink(Reply(env.corr, FAILED, failure=_FULL_HOST))
         else:
             self._route(env, sink, shard)
@@ -239,47 +204,41 @@ class Host:
         if cell is not None:
             self._turn(cell, key, env, sink)
             return
-        mailbox = self._mailboxes[key] = _Mailbox(Cell(self._codecs[env.kind], env.id, shard))
+        mailbox = self._mailboxes.open(key, Cell(self._codecs[env.kind], env.id, shard))
         self._wait(mailbox, env, sink)
         self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
 
-    def _wait(self, mailbox: _Mailbox, env: Envelope, sink: Sink) -> None:
+    def _wait(self, mailbox: Mailbox, env: Envelope, sink: Sink) -> None:
         if len(mailbox.waiting) >= self.limits.mailbox_commands_max:
             sink(Reply(env.corr, FAILED, failure=_FULL_MAILBOX))
             return
-        self._queued += 1
-        mailbox.waiting.append((env, sink))
+        self._mailboxes.wait(mailbox, env, sink)
 
-    def _loaded(self, key: str, mailbox: _Mailbox, ready: Cell | None, failure: Failure | None) -> None:
-        if self._mailboxes.get(key) is not mailbox:
+    def _loaded(self, key: str, mailbox: Mailbox, ready: Cell | None, failure: Failure | None) -> None:
+        if not self._mailboxes.close(key, mailbox):
             return
-        del self._mailboxes[key]
         if ready is None or not self._running or mailbox.cell.shard not in self._owned:
             self._bounce(mailbox, failure)
             return
         ready.last_used = asyncio.get_running_loop().time()
         self._cells[key] = ready
-        self._open(mailbox)
+        self._resume(mailbox)
 
-    def _open(self, mailbox: _Mailbox) -> None:
-        """Run what waited, in order; a turn may close the mailbox again, then the rest waits behind it."""
-        self._queued -= len(mailbox.waiting)
+    def _resume(self, mailbox: Mailbox) -> None:
+        """Run what waited, in order; a turn may have the entity wait again, then so does the rest, behind it."""
         for env, sink in mailbox.waiting:
             self.submit(env, sink)
         for reminder in mailbox.timers:
             self._fire(reminder)
 
-    def _bounce(self, mailbox: _Mailbox, failure: Failure | None = None) -> None:
+    def _bounce(self, mailbox: Mailbox, failure: Failure | None = None) -> None:
         """Send those who wait away; timers ring again."""
         for reminder in mailbox.timers:
             self._timers.lost(reminder)
-        self._queued -= len(mailbox.waiting)
-        for env, sink in mailbox.waiting:
-            sink(Reply(env.corr, RETRY) if failure is None else Reply(env.corr, FAILED, failure=failure))
+        send_away(mailbox, failure)
 
     def _bounce_all(self) -> None:
-        mailboxes, self._mailboxes = self._mailboxes, {}
-        for mailbox in mailboxes.values():
+        for mailbox in self._mailboxes.close_all():
             self._bounce(mailbox)
 
     def _turn(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
@@ -326,12 +285,10 @@ class Host:
 
     def _look_up(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
         """A repeat of something older than memory reaches? Ask the journal; the entity's turns wait behind it."""
-        mailbox = self._mailboxes[key] = _Mailbox(cell)
-        self._queued += 1
+        mailbox = self._mailboxes.open(key, cell)
         self.spawn(self._looked_up(cell, key, mailbox, env, sink))
 
-    async def _looked_up(self, cell: Cell, key: str, mailbox: _Mailbox, env: Envelope, sink: Sink) -> None:
-        self._queued -= 1
+    async def _looked_up(self, cell: Cell, key: str, mailbox: Mailbox, env: Envelope, sink: Sink) -> None:
         try:
             row = await self._journal.find_command(env.kind, env.id, env.command_id)
         except Exception as error:
@@ -346,9 +303,8 @@ class Host:
                 sink(Reply(env.corr, FAILED, failure=_LATE))
             else:
                 self.turns.command(cell, env, sink)
-        if self._mailboxes.get(key) is mailbox:
-            del self._mailboxes[key]
-            self._open(mailbox)
+        if self._mailboxes.close(key, mailbox):
+            self._resume(mailbox)
 
     def _watch_group(self, env: Envelope, sink: Sink) -> None:
         if env.mode == WATCH_GROUP:
@@ -400,7 +356,7 @@ class Host:
             cell.last_used = asyncio.get_running_loop().time()
             self.turns.timer(cell, reminder, self._timers.lost)
         else:
-            mailbox = self._mailboxes[key] = _Mailbox(Cell(codec, reminder.id, reminder.shard))
+            mailbox = self._mailboxes.open(key, Cell(codec, reminder.id, reminder.shard))
             mailbox.timers.append(reminder)
             self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
 
@@ -481,15 +437,15 @@ class Host:
             kind, _, id_ = key.partition("/")
             shard = shard_of(kind, id_)
             if kind in self._codecs and shard in self._owned and key not in self._cells and key not in self._mailboxes:
-                mailbox = self._mailboxes[key] = _Mailbox(Cell(self._codecs[kind], id_, shard))
+                mailbox = self._mailboxes.open(key, Cell(self._codecs[kind], id_, shard))
                 self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
 
     def _forget(self, shards: set[int]) -> None:
         """Also what is being loaded: it must not arrive when the shard has gone and come back meanwhile."""
         for key in [key for key, cell in self._cells.items() if cell.shard in shards]:
             del self._cells[key]
-        for key in [key for key, mailbox in self._mailboxes.items() if mailbox.cell.shard in shards]:
-            self._bounce(self._mailboxes.pop(key))
+        for mailbox in self._mailboxes.close_shards(shards):
+            self._bounce(mailbox)
         self._timers.forget_shards(shards)
 
     def _map_in_doubt(self) -> None:

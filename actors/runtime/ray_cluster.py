@@ -17,8 +17,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
 from actors.runtime.client import EntityClient, HostUnavailableError
 from actors.runtime.clock import SystemClock
-from actors.runtime.host import HostStatus
 from actors.runtime.host_actor import HostActor, RuntimeConfig, StewardActor
+from actors.runtime.status import HostStatus
 from storage.journal.interface import ShardMap
 from storage.journal.postgres import PostgresJournal
 

@@ -34,7 +34,7 @@ def check_end(world: World, clients: list[EntityClient], references: dict[str, R
 
 def busy(host: Host) -> bool:
     """Whether anything waits in this host."""
-    queued = len(host.writer) or host._queued or host._mailboxes
+    queued = len(host.writer) or len(host._mailboxes)
     return bool(queued) or any(cell.pending for cell in host._cells.values())
 
 
@@ -52,7 +52,7 @@ def _check_idle(world: World, clients: list[EntityClient]) -> None:
     for one in world.alive():
         host = one.host
         if busy(host):
-            what = f"{len(host.writer)} entries, {host._queued} queued, mailboxes of {list(host._mailboxes)}"
+            what = f"{len(host.writer)} entries, {host._mailboxes.queued} requests in {len(host._mailboxes)} mailboxes"
             record.violate("9 bounded", f"{one} is not idle: {what}")
     for context in world.loop.errors:
         if "never retrieved" not in context["message"]:
