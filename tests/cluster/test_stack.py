@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -81,6 +82,14 @@ def _read_cart(ready: Ready, cart: str) -> httpx.Response:
     return httpx.get(f"{ready.base_url}/api/v1/carts/{cart}", headers=headers, timeout=30)
 
 
+def _play(data: Path, limit: int) -> dict[str, Any]:
+    """The demo's result, played against what is up on the folder."""
+    command = [sys.executable, "-m", "cluster", "demo", "--json", "--data", str(data), "--limit", str(limit)]
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return msgspec.json.decode(done.stdout)
+
+
 def test_it_starts_stops_survives_a_kill_and_goes_on_where_it_was(tmp_path: Path) -> None:
     data, port = tmp_path / "data", free_port()
 
@@ -103,6 +112,11 @@ def test_it_starts_stops_survives_a_kill_and_goes_on_where_it_was(tmp_path: Path
 
     with running(data, port) as (up, ready, stack):
         assert _read_cart(ready, first).status_code == 200
+        played = _play(data, 60)
+        assert (played["ok"], played["lost"], played["duplicated"]) == (True, 0, 0), played["problems"]
+        assert [count["orders"] for count in played["counts"]] == [60, 60, 60, 60]
+        assert played["kill"]["pid"] in {host.pid for host in ready.hosts}
+        assert not psutil.pid_exists(played["kill"]["pid"])
         killed_with = _create_cart(ready)
         up.kill()
         up.wait()
