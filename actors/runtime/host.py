@@ -416,9 +416,12 @@ class Host:
         return list(cells)
 
     def _taken_back(self, giving: set[int], shard_map: ShardMap) -> None:
-        """The hand-over is decided, and `shard_map` was read after it: an older one must not be gone by."""
+        """The hand-over is decided, and `shard_map` was read after it: an older one must not be gone by.
+
+        Nor this one, if the answer to a later move overtook it.
+        """
         self._giving -= giving
-        self.adopt_map(shard_map)
+        self.adopt_map(shard_map if shard_map.version >= self.map.version else self.map)
         self._forget(giving)
 
     async def _map_now(self) -> ShardMap:

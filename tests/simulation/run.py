@@ -154,7 +154,7 @@ async def _watch_bounds(world: World, clients: list[EntityClient]) -> None:
         await asyncio.sleep(0.003)
         for one in world.alive():
             host = one.host
-            queued = host._mailboxes.queued + len(host.writer)
+            queued = host._mailboxes.queued + sum(entry.done is None for entry in host.writer._queue)
             if queued > limits.host_commands_max + _ON_TOP:
                 world.record.violate("9 bounded", f"{one} holds {queued} requests")
             for cell in host._cells.values():

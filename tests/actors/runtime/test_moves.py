@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from actors.runtime.shards import shard_of
+from actors.runtime.wire import NOT_OWNER, READ, Envelope, Reply
 from domain.errors import DeadlineExceeded
 from storage.journal.interface import Fenced
 from tests.actors.runtime.counter import OWNER, Add
@@ -116,6 +117,35 @@ async def test_a_hand_over_whose_answer_was_lost_leaves_one_owner_and_no_stale_m
         await rig.hosts["host-2"].release(shards, "host-1")
         await rig.host.adopt([])
         assert (await rig.client.ask("counter", key, Add(1), actor=OWNER)).data == {"total": 3}
+
+
+@virtual
+async def test_the_answer_to_a_hand_over_that_a_later_one_overtook_brings_nothing_back():
+    async with Rig(hosts=TWO) as rig:
+        first, second = rig.keys_on("host-1", 2)
+        for key in (first, second):
+            await rig.client.ask("counter", key, Add(1), actor=OWNER)
+        hand_over = rig.journal.hand_over
+
+        async def slow_answer(lease, shards, to):
+            shard_map = await hand_over(lease, shards, to)
+            if shard_of("counter", first) in shards:
+                await asyncio.sleep(1)
+            return shard_map
+
+        rig.journal.hand_over = slow_answer
+        slow = asyncio.create_task(rig.host.release([shard_of("counter", first)], "host-2"))
+        await asyncio.sleep(0.1)
+        await rig.host.release([shard_of("counter", second)], "host-2")
+        await slow
+        executed = rig.host.status().executed
+        replies: list[Reply] = []
+        env = Envelope(1, READ, "counter", second, b"", b"", b"", OWNER, "", "", 1 << 60)
+        rig.host.submit(env, replies.append)
+        await asyncio.sleep(0.1)
+        assert [reply.status for reply in replies] == [NOT_OWNER]
+        assert (await rig.client.ask("counter", second, Add(1), actor=OWNER)).version == 2
+        assert rig.host.status().executed == executed
 
 
 @virtual
