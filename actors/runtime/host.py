@@ -5,6 +5,7 @@ Plain asyncio, no Ray: `host_actor.py` wraps it in an actor, `local.py` and the 
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Protocol
 
@@ -49,6 +50,7 @@ log = structlog.get_logger()
 _FULL_MAILBOX = TooMany("this entity has too many commands waiting", code="mailbox_full", retry_after_ms=200).failure
 _FULL_HOST = Unavailable("this host has too many commands waiting", code="host_full", retry_after_ms=500).failure
 _LATE = DeadlineExceeded("the command came to its turn after its deadline").failure
+_NONE: Mapping[bytes, int] = {}
 _UNKNOWN_KIND = Failure("not_found", 404, "there is no such kind of entity")
 
 
@@ -224,10 +226,21 @@ class Host:
         self._cells[key] = ready
         self._resume(mailbox)
 
-    def _resume(self, mailbox: Mailbox) -> None:
-        """Run what waited, in order; a turn may have the entity wait again, then so does the rest, behind it."""
+    def _resume(
+        self, mailbox: Mailbox, asked: AbstractSet[bytes] = frozenset(), versions: Mapping[bytes, int] = _NONE
+    ) -> None:
+        """Run what waited, in order; a turn may have the entity wait again, then so does the rest, behind it.
+
+        `asked` are command ids that were looked up just now, `versions` those of them that the journal holds.
+        """
+        key = f"{mailbox.cell.kind}/{mailbox.cell.id}"
         for env, sink in mailbox.waiting:
-            self.submit(env, sink)
+            if env.mode != COMMAND or env.command_id not in asked or mailbox.cell.broken:
+                self.submit(env, sink)
+            elif env.command_id in versions:
+                self.repeats.answer(mailbox.cell, env, sink, versions[env.command_id])
+            else:
+                self._turn(mailbox.cell, key, env, sink, looked_up=True)
         for reminder in mailbox.timers:
             self._fire(reminder)
 
@@ -241,7 +254,7 @@ class Host:
         for mailbox in self._mailboxes.close_all():
             self._bounce(mailbox)
 
-    def _turn(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
+    def _turn(self, cell: Cell, key: str, env: Envelope, sink: Sink, *, looked_up: bool = False) -> None:
         if cell.pending >= self.limits.mailbox_commands_max:
             sink(Reply(env.corr, FAILED, failure=_FULL_MAILBOX))
             return
@@ -250,16 +263,16 @@ class Host:
             return
         cell.last_used = asyncio.get_running_loop().time()
         if env.mode == COMMAND:
-            self._command(cell, key, env, sink)
+            self._command(cell, key, env, sink, looked_up)
         elif env.mode in (READ, WATCH):
             self.turns.read(cell, env, sink)
         else:
             sink(Reply(env.corr, FAILED, failure=_UNKNOWN_KIND))
 
-    def _command(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
+    def _command(self, cell: Cell, key: str, env: Envelope, sink: Sink, looked_up: bool) -> None:
         known = self.turns.known(cell, env)
         if known is None:
-            if env.retry and not cell.recent.complete:
+            if env.retry and not cell.recent.complete and not looked_up:
                 self._look_up(cell, key, env, sink)
                 return
             self.turns.command(cell, env, sink)
@@ -284,27 +297,28 @@ class Host:
         )
 
     def _look_up(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
-        """A repeat of something older than memory reaches? Ask the journal; the entity's turns wait behind it."""
-        mailbox = self._mailboxes.open(key, cell)
-        self.spawn(self._looked_up(cell, key, mailbox, env, sink))
+        """A repeat of something older than memory reaches? Ask the journal; the entity's turns wait behind it.
 
-    async def _looked_up(self, cell: Cell, key: str, mailbox: Mailbox, env: Envelope, sink: Sink) -> None:
+        One query for all who wait by then: a hot entity gets hundreds of ids from outside at once.
+        """
+        mailbox = self._mailboxes.open(key, cell)
+        self._mailboxes.wait(mailbox, env, sink)
+        self.spawn(self._looked_up(key, mailbox))
+
+    async def _looked_up(self, key: str, mailbox: Mailbox) -> None:
+        cell = mailbox.cell
+        asked = {env.command_id for env, _ in mailbox.waiting if env.mode == COMMAND and env.retry}
         try:
-            row = await self._journal.find_command(env.kind, env.id, env.command_id)
+            versions = await self._journal.find_commands(cell.kind, cell.id, list(asked))
         except Exception as error:
-            log.warning("lookup_failed", kind=env.kind, id=env.id, error=repr(error))
-            sink(Reply(env.corr, RETRY))
+            log.warning("lookup_failed", kind=cell.kind, id=cell.id, error=repr(error))
+            versions = None
+        if not self._mailboxes.close(key, mailbox):
+            return
+        if versions is None or not self._running or self._cells.get(key) is not cell or cell.shard not in self._owned:
+            self._bounce(mailbox)
         else:
-            if self._cells.get(key) is not cell or cell.shard not in self._owned or not self._running:
-                sink(Reply(env.corr, RETRY))
-            elif row is not None:
-                self.repeats.answer(cell, env, sink, row.version)
-            elif env.deadline_ms <= self._clock.now_ms():
-                sink(Reply(env.corr, FAILED, failure=_LATE))
-            else:
-                self.turns.command(cell, env, sink)
-        if self._mailboxes.close(key, mailbox):
-            self._resume(mailbox)
+            self._resume(mailbox, asked, versions)
 
     def _watch_group(self, env: Envelope, sink: Sink) -> None:
         if env.mode == WATCH_GROUP:

@@ -157,7 +157,8 @@ class Journal(Protocol):
     async def rows(self, kind: str, id: str, after: int = 0, upto: int | None = None) -> list[Row]:
         """Rows with `after < version <= upto` of one entity, by version."""
 
-    async def find_command(self, kind: str, id: str, command_id: bytes) -> Row | None: ...
+    async def find_commands(self, kind: str, id: str, command_ids: Sequence[bytes]) -> dict[bytes, int]:
+        """Those of these commands that this entity has executed, with the version each one made."""
 
     async def save_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         """Upsert; an older version never overwrites a newer one. Only committed state may come here."""

@@ -303,9 +303,10 @@ class MemoryJournal:
         found = self.store.by_entity.get((kind, id), ())
         return [row for row in found if row.version > after and (upto is None or row.version <= upto)]
 
-    async def find_command(self, kind: str, id: str, command_id: bytes) -> Row | None:
-        await self.faults.before_read("find_command")
-        return self.store.by_command.get((command_id, kind, id))
+    async def find_commands(self, kind: str, id: str, command_ids: Sequence[bytes]) -> dict[bytes, int]:
+        await self.faults.before_read("find_commands")
+        rows = (self.store.by_command.get((command_id, kind, id)) for command_id in command_ids)
+        return {row.command_id: row.version for row in rows if row is not None}
 
     async def save_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         await self.faults.before_read("save_snapshots")

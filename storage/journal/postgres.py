@@ -51,7 +51,10 @@ _ROWS_BETWEEN: Final = (
     f"SELECT {_ROW} FROM journal WHERE kind = $1 AND id = $2 AND version > $3 "  # noqa: S608
     "AND version <= $4 ORDER BY version"
 )
-_BY_COMMAND: Final = f"SELECT {_ROW} FROM journal WHERE command_id = $1 AND kind = $2 AND id = $3"  # noqa: S608
+_BY_COMMAND: Final = (
+    "SELECT found.command_id, found.version FROM unnest($1::uuid[]) AS wanted(c) CROSS JOIN LATERAL "
+    "(SELECT command_id, version FROM journal WHERE command_id = c AND kind = $2 AND id = $3 OFFSET 0) AS found"
+)
 _TAIL: Final = (
     f"SELECT {_ROW} FROM journal WHERE (xid, position) > ($1, $2) "  # noqa: S608
     "AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid, position LIMIT $3"
@@ -172,10 +175,10 @@ class PostgresJournal:
         async with self._reading() as connection:
             return [Row(*record) for record in await connection.fetch(_ROWS_BETWEEN, kind, id, after, last)]
 
-    async def find_command(self, kind: str, id: str, command_id: bytes) -> Row | None:
+    async def find_commands(self, kind: str, id: str, command_ids: Sequence[bytes]) -> dict[bytes, int]:
         async with self._reading() as connection:
-            record = await connection.fetchrow(_BY_COMMAND, command_id, kind, id)
-        return None if record is None else Row(*record)
+            found = await connection.fetch(_BY_COMMAND, list(command_ids), kind, id)
+        return {bytes(record[0]): record[1] for record in found}
 
     async def save_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         newest: dict[tuple[str, str], Snapshot] = {}

@@ -191,10 +191,10 @@ class SimJournal(MemoryJournal):
         await self._answer_travels()
         return rows
 
-    async def find_command(self, kind: str, id: str, command_id: bytes) -> Any:
-        row = await super().find_command(kind, id, command_id)
+    async def find_commands(self, kind: str, id: str, command_ids: Sequence[bytes]) -> Any:
+        versions = await super().find_commands(kind, id, command_ids)
         await self._answer_travels()
-        return row
+        return versions
 
     async def due_reminders(self, shards: Sequence[int], before_ms: int, limit: int) -> Any:
         due = await super().due_reminders(shards, before_ms, limit)

@@ -46,6 +46,7 @@ class Gate(Faults):
         self.after: list[Exception] = []
         self.reads: list[Exception] = []
         self.read_seconds = 0.0
+        self.operations: list[str] = []
         self.batches: list[list[NewRow]] = []
 
     async def before_commit(self, rows: Sequence[NewRow]) -> None:
@@ -63,6 +64,7 @@ class Gate(Faults):
             raise self.after.pop(0)
 
     async def before_read(self, operation: str) -> None:
+        self.operations.append(operation)
         await asyncio.sleep(self.read_seconds)
         if self.reads:
             raise self.reads.pop(0)

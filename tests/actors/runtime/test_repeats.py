@@ -211,3 +211,19 @@ def test_an_id_is_not_found_across_the_border_of_two_records():
     for wrong in (b"A" * 8 + b"B" * 8, b"B" * 16, b"B" * 8 + b"\0" * 7 + b"\1", b"\0" * 7 + b"\1" + b"C" * 8):
         assert recent.find(wrong) is None
     assert recent.find(b"C" * 16) == (2, b"D" * 16)
+
+
+@virtual
+async def test_ids_from_outside_that_memory_does_not_reach_are_looked_up_together():
+    async with Rig(recent_commands_max=8, mailbox_commands_max=8) as rig:
+
+        def send(number: int) -> Any:
+            return rig.client.ask("counter", "a", Add(1), actor=OWNER, command_id=bytes([number]) * 16)
+
+        for number in range(12):
+            await send(number)
+        rig.gate.operations.clear()
+        answers = await asyncio.gather(*(send(number) for number in (0, 1, 2, 3, 100, 101, 102, 102)))
+        assert [answer.duplicate for answer in answers] == [True] * 4 + [False] * 3 + [True]
+        assert rig.gate.operations.count("find_commands") == 1
+        assert len(rig.rows("a")) == 15
