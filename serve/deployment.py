@@ -75,7 +75,7 @@ def gateway_application(config: GatewayConfig, *, replicas: int = 1) -> Any:
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
         health_check_period_s=HEALTH_CHECK_SECONDS,
         ray_actor_options={"num_cpus": 0},
-        logging_config={"enable_access_log": False},
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )
     return deployment.bind(config)
 

@@ -19,9 +19,11 @@ from services.groups import Groups
 from services.health import DeadLetters, Health
 from services.history import History, JournalRows
 from services.listings import Listings
+from services.lookups import Clock
+from services.merchants import MerchantCache
 from services.orders import Orders
 from services.placement import Placements
-from services.products import Clock, ProductCache
+from services.products import ProductCache
 from services.tokens import Tokens
 
 
@@ -59,7 +61,9 @@ class GatewayRuntime:
         self.products = ProductCache(self.catalog_store, self.clock)
         self.catalog = Catalog(self.catalog_store, self.products)
         self.carts = Carts(self.client, self.products, self.clock)
-        self.placements = Placements(self.client, self.carts, self.catalog_store, self.history)
+        self.placements = Placements(
+            self.client, self.carts, MerchantCache(self.catalog_store, self.clock), self.history
+        )
         self.orders = Orders(self.client, self.history, self.listings, self.tokens)
         self.device_commands = DeviceCommands(self.client, self.carts, self.catalog, self.kinds)
         self.groups = Groups(self.listings)

@@ -27,7 +27,8 @@ from domain.ids import derived_command_id
 from domain.money import Money
 from domain.times import to_rfc3339
 from services.entities import CART, Answered, Entities
-from services.products import Clock, Product, ProductCache, choose
+from services.lookups import Clock
+from services.products import Product, ProductCache, choose
 
 _MERGE_ATTEMPTS_MAX = 3
 _PRICED_LONG_AGO_MS = 1

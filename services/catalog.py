@@ -7,7 +7,7 @@ from actors.runtime.entity import Actor
 from domain.errors import Conflict, Invalid, NotFound, invalid_field
 from domain.money import check_currency, check_price
 from services.listings import merchant_only
-from services.placement import Merchant
+from services.merchants import Merchant
 from services.products import Product, ProductCache
 
 

@@ -9,8 +9,6 @@ so the edge, a second device and the reaction to the first step can all run the 
 A refusal of `place` opens the cart again; nothing else does.
 """
 
-from typing import Protocol
-
 import msgspec
 import structlog
 
@@ -26,31 +24,13 @@ from domain.money import Money
 from services.carts import Carts, CartSeen, Sender
 from services.entities import CART, ORDER, Answered, Entities
 from services.history import History
+from services.merchants import MerchantSource
 
 log = structlog.get_logger("services.placement")
 
 _CHECKOUT_ATTEMPTS_MAX = 3
 _ALREADY_PLACED = frozenset({"order_exists", "idempotency_key_reused"})
 """What `place` says when the order is there, made by another release that words the command differently."""
-
-
-class Merchant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A merchant's terms of sale. Amounts in minor units of `currency`."""
-
-    id: str
-    name: str
-    currency: str
-    city: str = ""
-    country: str = ""
-    time_zone: str = "UTC"
-    delivery_fee_minor: int = 0
-    minimum_order_minor: int = 0
-    accept_within_ms: int = 10 * 60_000
-    active: bool = True
-
-
-class MerchantSource(Protocol):
-    async def merchant(self, merchant_id: str) -> Merchant | None: ...
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

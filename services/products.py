@@ -1,6 +1,5 @@
 """What the catalog says of a product, and what a customer may choose of it."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -8,10 +7,7 @@ import msgspec
 
 from domain.errors import FieldError, Invalid, invalid_field
 from domain.lines import Option
-
-CACHE_TTL_MS = 5_000
-"""How long a gateway goes by a product it has looked up: a new price shows after at most this."""
-CACHE_PRODUCTS_MAX = 20_000
+from services.lookups import Clock, Lookups
 
 
 class OptionGroup(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -44,61 +40,22 @@ class ProductSource(Protocol):
         """The products with these ids; unknown ones are left out, inactive ones are not."""
 
 
-class Clock(Protocol):
-    def now_ms(self) -> int: ...
-
-
 class ProductCache:
-    """Products looked up lately. Concurrent misses of one product share one query; misses are not kept."""
+    """Products that can be bought now, by what was looked up lately."""
 
     def __init__(self, source: ProductSource, clock: Clock) -> None:
-        self._source = source
-        self._clock = clock
-        self._held: dict[str, tuple[int, Product]] = {}
-        self._loading: dict[str, asyncio.Task[dict[str, Product]]] = {}
+        self._lookups: Lookups[Product] = Lookups(source.products, clock)
 
     async def get(self, product_id: str) -> Product | None:
-        """The product if it can be bought now."""
-        held = self._held.get(product_id)
-        if held is not None and held[0] > self._clock.now_ms():
-            return held[1] if held[1].active else None
-        product = (await self._load((product_id,))).get(product_id)
+        product = await self._lookups.get(product_id)
         return product if product is not None and product.active else None
 
     async def get_all(self, ids: Iterable[str]) -> dict[str, Product]:
-        """Those of `ids` that can be bought now."""
-        now, found, missing = self._clock.now_ms(), {}, []
-        for product_id in dict.fromkeys(ids):
-            held = self._held.get(product_id)
-            if held is not None and held[0] > now:
-                found[product_id] = held[1]
-            else:
-                missing.append(product_id)
-        if missing:
-            found |= await self._load(tuple(missing))
+        found = await self._lookups.get_all(ids)
         return {product_id: product for product_id, product in found.items() if product.active}
 
     def forget(self, product_id: str) -> None:
-        self._held.pop(product_id, None)
-
-    async def _load(self, ids: tuple[str, ...]) -> dict[str, Product]:
-        if len(ids) > 1:
-            return await self._fetch(ids)
-        task = self._loading.get(ids[0])
-        if task is None:
-            task = asyncio.ensure_future(self._fetch(ids))
-            self._loading[ids[0]] = task
-            task.add_done_callback(lambda _: self._loading.pop(ids[0], None))
-        return await asyncio.shield(task)
-
-    async def _fetch(self, ids: tuple[str, ...]) -> dict[str, Product]:
-        found = await self._source.products(ids)
-        until = self._clock.now_ms() + CACHE_TTL_MS
-        for product_id, product in found.items():
-            while len(self._held) >= CACHE_PRODUCTS_MAX:
-                del self._held[next(iter(self._held))]
-            self._held[product_id] = (until, product)
-        return found
+        self._lookups.forget(product_id)
 
 
 def choose(product: Product, option_ids: Sequence[str]) -> tuple[Option, ...]:

@@ -14,7 +14,7 @@ from domain.errors import Unavailable
 from domain.money import Money
 from services.health import DeadLetter
 from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
-from services.placement import Merchant
+from services.merchants import Merchant
 from services.products import OptionGroup, Product
 from storage.carts import CartTables
 from storage.catalog import CatalogTables, MerchantRecord, ProductRecord

@@ -17,7 +17,7 @@ from serve.platform.pages import id_of, page
 from serve.platform.routing import Id, api_router, problems, public_router
 from serve.platform.schemas import PageQuery, Price
 from serve.products.shown import shown_product
-from services.placement import Merchant
+from services.merchants import Merchant
 
 router = api_router("/merchants", "merchants")
 public = public_router("/merchants", "merchants")

@@ -19,7 +19,7 @@ from serve.gateway import GatewayRuntime
 from serve.limits import GatewayLimits
 from services.health import DeadLetter, Health
 from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
-from services.placement import Merchant
+from services.merchants import Merchant
 from services.products import OptionGroup, Product
 from services.signing_keys import SigningKey, thumbprint
 from services.tokens import Tokens

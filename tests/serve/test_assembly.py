@@ -15,7 +15,7 @@ from domain.ids import new_id
 from serve.app import NOUNS, create_app
 from serve.assembly import GatewayConfig, open_gateway
 from serve.gateway import GatewayRuntime
-from services.placement import Merchant
+from services.merchants import Merchant
 from services.products import Product
 from services.stores import CatalogStore
 from storage.db import Database

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from domain.errors import Invalid
 from domain.lines import Option
-from services.products import CACHE_TTL_MS, OptionGroup, Product, ProductCache, choose
+from services.lookups import TTL_MS
+from services.products import OptionGroup, Product, ProductCache, choose
 from tests.serve.house import BREAD, PIZZA, ManualClock, MemoryCatalog
 
 
@@ -30,7 +31,7 @@ async def test_a_new_price_shows_after_the_time_of_the_cache() -> None:
     cache = ProductCache(catalog, clock)
     await cache.get(BREAD)
     catalog.products_by_id[BREAD] = Product(id=BREAD, merchant_id="m", name="Bread", price_minor=1, currency="EUR")
-    clock.ms += CACHE_TTL_MS - 1
+    clock.ms += TTL_MS - 1
     assert (await cache.get(BREAD)).price_minor == 350  # type: ignore[union-attr]
     clock.ms += 1
     assert (await cache.get(BREAD)).price_minor == 1  # type: ignore[union-attr]
