@@ -51,9 +51,11 @@ _ROWS_BETWEEN: Final = (
     f"SELECT {_ROW} FROM journal WHERE kind = $1 AND id = $2 AND version > $3 "  # noqa: S608
     "AND version <= $4 ORDER BY version"
 )
+# By the command id alone, and only then by the entity: else the planner may walk all of a hot entity's rows.
 _BY_COMMAND: Final = (
     "SELECT found.command_id, found.version FROM unnest($1::uuid[]) AS wanted(c) CROSS JOIN LATERAL "
-    "(SELECT command_id, version FROM journal WHERE command_id = c AND kind = $2 AND id = $3 OFFSET 0) AS found"
+    "(SELECT command_id, kind, id, version FROM journal WHERE command_id = c OFFSET 0) AS found "
+    "WHERE found.kind = $2 AND found.id = $3"
 )
 _TAIL: Final = (
     f"SELECT {_ROW} FROM journal WHERE (xid, position) > ($1, $2) "  # noqa: S608
