@@ -118,9 +118,10 @@ class RayHosts:
 
     async def retire(self, host: str) -> None:
         try:
-            await self._handles.call(host, "stop")
-        except HostUnavailableError:
-            log.info("host_already_gone", host=host)
+            async with asyncio.timeout(_STOP_SECONDS_MAX):
+                await self._handles.call(host, "stop")
+        except (HostUnavailableError, TimeoutError) as error:
+            log.info("host_not_drained", host=host, error=type(error).__name__)
         await asyncio.to_thread(_kill, host)
 
 

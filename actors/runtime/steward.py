@@ -6,8 +6,8 @@ has more than its share, hands shards over warm, a slice at a time.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -16,6 +16,7 @@ from actors.runtime.limits import Limits
 from storage.journal.interface import HostRecord, Placement, ShardMap
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class Hosts(Protocol):
@@ -34,6 +35,10 @@ class Hosts(Protocol):
         """End a host that owns nothing any more."""
 
 
+class HostDownError(Exception):
+    """A host fell silent while it was asked for something."""
+
+
 class Steward:
     def __init__(self, placement: Placement, hosts: Hosts, limits: Limits) -> None:
         self._placement = placement
@@ -42,6 +47,8 @@ class Steward:
         self._answered: dict[str, float] = {}
         self._first_seen: dict[str, float] = {}
         self._pinging: dict[str, asyncio.Task[None]] = {}
+        self._retiring: dict[str, asyncio.Task[None]] = {}
+        self._looked = 0.0
         self._ensured: set[str] = set()
         self.seized = 0
         self.moved = 0
@@ -78,24 +85,50 @@ class Steward:
 
     async def hand_over(self, move: Move) -> None:
         """A planned move: the source lets go, the target takes over with the live entities preloaded."""
-        keys = await self._hosts.release(move.source, move.shards, move.target)
+        keys = await self._unless_down(move.source, self._hosts.release(move.source, move.shards, move.target))
         self.moved += len(move.shards)
         log.info("shards_moved", source=move.source, target=move.target, shards=len(move.shards), entities=len(keys))
-        await self._hosts.adopt(move.target, keys)
+        await self._unless_down(move.target, self._hosts.adopt(move.target, keys))
+
+    async def _unless_down(self, host: str, call: Coroutine[Any, Any, T]) -> T:
+        """What `call` answers. One that hangs must not keep the steward from the other hosts for ever."""
+        asked = asyncio.get_running_loop().create_task(call)
+        try:
+            while not (await asyncio.wait([asked], timeout=self._limits.steward_round_ms / 1000))[0]:
+                self._look()
+                self._start_ping(host)
+                if self._is_down(host):
+                    raise HostDownError(host)
+        finally:
+            asked.cancel()
+        return asked.result()
 
     async def _call_on(self, records: Sequence[HostRecord]) -> None:
         """Start pings (one at a time per host) and give them a moment to come back."""
-        loop = asyncio.get_running_loop()
+        self._look()
         for record in records:
             name = record.name
-            self._first_seen.setdefault(name, loop.time())
+            self._first_seen.setdefault(name, self._looked)
             if record.wanted and name not in self._ensured:
                 await self._hosts.ensure(name)
                 self._ensured.add(name)
-            if name not in self._pinging and (record.wanted or name in self._ensured):
-                self._pinging[name] = loop.create_task(self._ping(name))
+            if record.wanted or name in self._ensured:
+                self._start_ping(name)
         if self._pinging:
             await asyncio.wait(list(self._pinging.values()), timeout=self._limits.steward_round_ms / 1000)
+            self._look()
+
+    def _look(self) -> None:
+        """While the steward could not look (Postgres was away, it was stopped), nobody's silence counts."""
+        now = asyncio.get_running_loop().time()
+        blind = now - self._looked
+        if blind > self._limits.host_down_ms / 2000:
+            self._answered = {name: at + blind for name, at in self._answered.items()}
+        self._looked = now
+
+    def _start_ping(self, name: str) -> None:
+        if name not in self._pinging:
+            self._pinging[name] = asyncio.get_running_loop().create_task(self._ping(name))
 
     async def _ping(self, name: str) -> None:
         try:
@@ -116,7 +149,8 @@ class Steward:
         answered = self._answered.get(name)
         if answered is not None:
             return self._silent_for(answered) >= self._limits.host_down_ms / 1000
-        return self._silent_for(self._first_seen[name]) >= self._limits.host_start_ms / 1000
+        first_seen = self._first_seen.setdefault(name, asyncio.get_running_loop().time())
+        return self._silent_for(first_seen) >= self._limits.host_start_ms / 1000
 
     @staticmethod
     def _silent_for(since: float) -> float:
@@ -134,7 +168,7 @@ class Steward:
             for move in spread_over(shards, record.name, counts):
                 await self._placement.seize(list(move.shards), record.name, move.target)
                 log.warning("shards_seized", source=record.name, target=move.target, shards=len(move.shards))
-                await self._hosts.adopt(move.target, [])
+                await self._unless_down(move.target, self._hosts.adopt(move.target, []))
                 self.seized += len(move.shards)
             seized = True
         return seized
@@ -142,10 +176,23 @@ class Steward:
     async def _retire(self, records: Sequence[HostRecord], shard_map: ShardMap) -> None:
         owners = set(shard_map.owners)
         for record in records:
-            if not record.wanted and record.name not in owners:
-                await self._hosts.retire(record.name)
+            if not record.wanted and record.name not in owners and await self._is_retired(record.name):
                 await self._placement.forget(record.name)
                 for table in (self._answered, self._first_seen):
                     table.pop(record.name, None)
                 self._ensured.discard(record.name)
                 log.info("host_retired", host=record.name)
+
+    async def _is_retired(self, name: str) -> bool:
+        """Begin to end it, unless that was begun. One that takes its time is asked for again by the next round."""
+        retiring = self._retiring.get(name)
+        if retiring is None:
+            retiring = asyncio.get_running_loop().create_task(self._hosts.retire(name))
+            self._retiring[name] = retiring
+        ended, _ = await asyncio.wait([retiring], timeout=self._limits.steward_round_ms / 1000)
+        self._look()
+        if not ended:
+            return False
+        del self._retiring[name]
+        retiring.result()
+        return True
