@@ -7,6 +7,7 @@ from typing import Final
 
 import typer
 
+from cluster import session
 from cluster.console import err
 from cluster.errors import CommandError
 from storage.logs import configure_logging
@@ -28,6 +29,8 @@ COMMANDS: Final = {
 """Command → module of `cluster.commands`, in the order of the help."""
 
 INTERRUPTED: Final = 130
+_RUN_STACKS: Final = frozenset({"up", "demo"})
+"""Commands that start processes of their own and must end them in order."""
 
 
 def build(names: Sequence[str]) -> typer.Typer:
@@ -70,6 +73,8 @@ def _one_line(error: Exception) -> str:
 
 
 def main() -> None:
+    if any(argument in _RUN_STACKS for argument in sys.argv[1:]):
+        session.enter()
     configure_logging(service="atrium", level="warning", json=False)
     sys.exit(run(sys.argv[1:]))
 
