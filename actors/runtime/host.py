@@ -247,7 +247,7 @@ class Host:
     def _bounce(self, mailbox: Mailbox, failure: Failure | None = None) -> None:
         """Send those who wait away; timers ring again."""
         for reminder in mailbox.timers:
-            self._timers.lost(reminder)
+            self._timers.lost(reminder, failure is not None)
         send_away(mailbox, failure)
 
     def _bounce_all(self) -> None:

@@ -34,6 +34,7 @@ class Timers:
         self._fire = fire
         self._due: dict[_Key, tuple[Reminder, asyncio.TimerHandle]] = {}
         self._fired: dict[_Key, tuple[int, float]] = {}
+        self._failed: dict[_Key, tuple[Reminder, int, float]] = {}
         self._changed: set[_Key] = set()
         self._task: asyncio.Task[None] | None = None
         self.fired = 0
@@ -54,6 +55,7 @@ class Timers:
         for change in row.reminders:
             key = (row.kind, row.id, change.name)
             self._changed.add(key)
+            self._failed.pop(key, None)
             self._forget(key)
             if change.due_ms is not None and change.due_ms - self._clock.now_ms() < self._limits.timer_horizon_ms:
                 self._hold(Reminder(row.shard, row.kind, row.id, change.name, change.due_ms))
@@ -72,33 +74,49 @@ class Timers:
         before = now_ms + self._limits.timer_horizon_ms
         shards = list(self._shards())
         changed = self._changed = set()
-        found = await self._journal.due_reminders(shards, before, self._limits.timer_batch_max) if shards else []
+        found = await self._journal.due_reminders(shards, before, self._scan_size()) if shards else []
         self._forget_fired()
         self.overdue_ms = max((now_ms - reminder.due_ms for reminder in found), default=0)
         for reminder in found:
             key = (reminder.kind, reminder.id, reminder.name)
             held = self._due.get(key)
-            if key not in changed and (held is None or held[0].due_ms != reminder.due_ms):
+            overdue = reminder.due_ms <= now_ms  # yet held: the wall clock was set forward
+            if key not in changed and (held is None or held[0].due_ms != reminder.due_ms or overdue):
                 self._forget(key)
                 self._hold(reminder)
 
-    def lost(self, reminder: Reminder) -> None:
-        """Its firing came to nothing (the turn was not committed): the next scan repeats it."""
-        self._fired.pop((reminder.kind, reminder.id, reminder.name), None)
+    def lost(self, reminder: Reminder, hopeless: bool) -> None:
+        """Its firing came to nothing: the next scan repeats it, or, where that looks `hopeless`, ever later ones."""
+        key = (reminder.kind, reminder.id, reminder.name)
+        self._fired.pop(key, None)
+        if hopeless:
+            before = self._failed.get(key)
+            attempts = before[1] + 1 if before is not None and before[0].due_ms == reminder.due_ms else 0
+            pause = min(_REFIRE_SECONDS * 2**attempts, _REFIRE_SECONDS_MAX)
+            self._failed[key] = (reminder, min(attempts, 10), asyncio.get_running_loop().time() + pause)
+
+    def _scan_size(self) -> int:
+        """As many as are new: those that are known already must not hide the ones due after them."""
+        known = min(len(self._due) + len(self._fired), _KNOWN_BATCHES_MAX * self._limits.timer_batch_max)
+        return self._limits.timer_batch_max + len(self._failed) + known
 
     def forget_shards(self, shards: Iterable[int]) -> None:
         """These are another host's now: what is held of them will not be kept up to date."""
         gone = set(shards)
         for key in [key for key, (reminder, _) in self._due.items() if reminder.shard in gone]:
             self._forget(key)
+        self._failed = {key: failed for key, failed in self._failed.items() if failed[0].shard not in gone}
 
     def _hold(self, reminder: Reminder) -> None:
         key = (reminder.kind, reminder.id, reminder.name)
         fired = self._fired.get(key)
         if fired is not None and fired[0] == reminder.due_ms:
             return
-        delay = max(0, reminder.due_ms - self._clock.now_ms()) / 1000
         loop = asyncio.get_running_loop()
+        failed = self._failed.get(key)
+        if failed is not None and failed[0].due_ms == reminder.due_ms and loop.time() < failed[2]:
+            return
+        delay = max(0, reminder.due_ms - self._clock.now_ms()) / 1000
         self._due[key] = (reminder, loop.call_later(delay, self._ring, key))
 
     def _forget(self, key: _Key) -> None:
@@ -108,6 +126,11 @@ class Timers:
 
     def _ring(self, key: _Key) -> None:
         reminder, _ = self._due.pop(key)
+        early_ms = reminder.due_ms - self._clock.now_ms()
+        if early_ms > 0:  # the wall clock was set back: an entity that is asked too early may take it for a repeat
+            if early_ms < self._limits.timer_horizon_ms:
+                self._hold(reminder)
+            return
         self.fired += 1
         self._fired[key] = (reminder.due_ms, asyncio.get_running_loop().time())
         self._fire(reminder)
@@ -117,7 +140,15 @@ class Timers:
         now = asyncio.get_running_loop().time()
         patience = _REFIRE_SECONDS
         self._fired = {key: mark for key, mark in self._fired.items() if now - mark[1] < patience}
+        patience = _REFIRE_SECONDS_MAX
+        self._failed = {key: failed for key, failed in self._failed.items() if now - failed[2] < patience}
 
 
 _REFIRE_SECONDS = 1.0
 """A row still there so long after its firing is fired again: long enough for the commit, short for the promise."""
+
+_REFIRE_SECONDS_MAX = 60.0
+"""Longest pause between two firings of a timer whose entity cannot answer it; the first is `_REFIRE_SECONDS`."""
+
+_KNOWN_BATCHES_MAX = 10
+"""How many batches of timers that are held already one scan reads past."""

@@ -109,33 +109,34 @@ class Turns:
         else:
             self._accept_noop(cell, env, sink, decision, now_ms)
 
-    def timer(self, cell: Cell, reminder: Reminder, lost: Callable[[Reminder], None]) -> None:
+    def timer(self, cell: Cell, reminder: Reminder, lost: Callable[[Reminder, bool], None]) -> None:
         """A reminder came due: the entity decides, the reminder goes in the same commit (invariant 6).
 
-        `lost` is told when that commit did not come about.
+        `lost` is told when that commit did not come about, and whether it never will as things are.
         """
         kind, name, due_ms = cell.codec.kind, reminder.name, reminder.due_ms
         done: TimerDone | None = TimerDone(kind.name, cell.id, name, due_ms)
         command_id = derived_command_id("timer", kind.name, cell.id, name, str(due_ms))
         now_ms = self._clock.now_ms()
         ctx = Context(kind.name, cell.id, cell.version, now_ms, SYSTEM, "", command_id)
-        env = Envelope(0, 0, kind.name, cell.id, b"", command_id, b"\0" * 16, SYSTEM, "", f"timer:{name}", 0)
+        env = Envelope(0, 0, kind.name, cell.id, b"", command_id, b"\0" * 16, SYSTEM, "", f"timer:{name}", 0, retry=1)
         try:
             decision = NOTHING_DONE if cell.recent.find(command_id) else kind.on_timer(cell.state, name, ctx)
             payload = cell.codec.pack_events(decision.events, decision.reply)
         except Exception:
             log.exception("timer_poisoned", kind=kind.name, id=cell.id, timer=name)
             self.poisoned += 1
+            lost(reminder, True)
             return
         if not decision.events and not decision.reminders:
-            self._writer.add(Entry(cell, _nothing, lambda _: lost(reminder), done=done))
+            self._writer.add(Entry(cell, _nothing, lambda refused: lost(reminder, refused), done=done))
             return
         if any(change.name == name for change in decision.reminders):
             done = None
 
         def committed_or_lost(reply: Reply) -> None:
-            if reply.status == RETRY:
-                lost(reminder)
+            if reply.status != OK:
+                lost(reminder, reply.status == FAILED)
 
         self._accept(cell, env, committed_or_lost, decision, payload, now_ms, done)
 

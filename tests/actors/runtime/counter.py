@@ -69,6 +69,7 @@ class Counter(msgspec.Struct):
     rang: int = 0
     group: str = ""
     owner: str = ""
+    due_ms: int = 0
 
 
 class CounterKind(EntityKind[Counter]):

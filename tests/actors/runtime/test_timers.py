@@ -6,11 +6,12 @@ import contextlib
 import msgspec
 import pytest
 
+from actors.runtime.entity import Decision, SetReminder
 from actors.runtime.shards import shard_of
 from actors.runtime.wire import VIEW_JSON
 from domain.errors import DeadlineExceeded, Internal
-from storage.journal.interface import CommitUnknown
-from tests.actors.runtime.counter import OWNER, Add, Alarm, CounterKind, Explode, Silence
+from storage.journal.interface import CommitRefused, CommitUnknown
+from tests.actors.runtime.counter import OWNER, Add, Alarm, Armed, CounterKind, Explode, Silence
 from tests.actors.runtime.harness import Rig, virtual
 
 
@@ -200,8 +201,11 @@ async def test_a_timer_moves_with_its_shard():
 
 
 class _Poisonous(CounterKind):
+    asked = 0
+
     def on_timer(self, state, name, ctx):
-        if ctx.id == "bad":
+        if ctx.id.startswith("bad"):
+            self.asked += 1
             raise ZeroDivisionError("on purpose")
         return super().on_timer(state, name, ctx)
 
@@ -215,6 +219,69 @@ async def test_a_poisoned_timer_keeps_its_row_and_does_not_disturb_the_others():
         assert len(rang_at(rig, "good")) == 1
         assert [reminder.id for reminder in rig.store.reminders.values()] == ["bad"]
         assert (await rig.client.ask("counter", "bad", Add(1), actor=OWNER)).version == 2
+
+
+@virtual
+async def test_more_poisoned_timers_than_one_scan_takes_do_not_hide_the_others_and_are_asked_ever_more_rarely():
+    kind = _Poisonous()
+    async with Rig({"counter": kind}, timer_batch_max=3) as rig:
+        for number in range(8):
+            await rig.client.ask("counter", f"bad{number}", Alarm(now_ms() + 500), actor=OWNER)
+        due_ms = now_ms() + 60_000
+        await rig.client.ask("counter", "good", Alarm(due_ms), actor=OWNER)
+        await asyncio.sleep(62)
+        assert len(rang_at(rig, "good")) == 1
+        assert rang_at(rig, "good")[0] - due_ms < 1_000
+        assert kind.asked < 8 * 12
+        assert len(rig.store.reminders) == 8
+
+
+@virtual
+async def test_a_timer_whose_commit_the_database_refuses_does_not_hurry_either():
+    async with Rig() as rig:
+        await rig.client.ask("counter", "a", Alarm(now_ms() + 500), actor=OWNER)
+        rig.gate.before += [CommitRefused("not this") for _ in range(100)]
+        await asyncio.sleep(60)
+        assert 5 < 100 - len(rig.gate.before) < 12
+        rig.gate.before.clear()
+        await asyncio.sleep(70)
+        assert len(rang_at(rig)) == 1
+
+
+class _Early(CounterKind):
+    """As real kinds do: what rings too early is set again for the same time."""
+
+    def on_timer(self, state, name, ctx):
+        if ctx.now_ms < state.due_ms:
+            return Decision(reminders=(SetReminder(name, state.due_ms),))
+        return super().on_timer(state, name, ctx)
+
+    def apply(self, state, event, meta):
+        state = super().apply(state, event, meta)
+        if isinstance(event, Armed):
+            state.due_ms = event.due_ms
+        return state
+
+
+@virtual
+async def test_a_wall_clock_that_is_set_back_makes_a_timer_later_but_never_loses_it():
+    class Clock:
+        behind_ms = 0
+
+        def now_ms(self):
+            return now_ms() - self.behind_ms
+
+    async with Rig({"counter": _Early()}) as rig:
+        clock = rig.clock = Clock()
+        await rig.start_host("host-1")
+        due_ms = now_ms() + 3_000
+        await rig.client.ask("counter", "a", Alarm(due_ms), actor=OWNER)
+        await asyncio.sleep(1)
+        clock.behind_ms = 4_000
+        await asyncio.sleep(30)
+        assert await rings(rig) == 1
+        assert 0 <= rang_at(rig)[-1] - due_ms < 1_000
+        assert rig.store.reminders == {}
 
 
 @virtual
