@@ -42,6 +42,8 @@ class Database:
                 "server_settings": {
                     "application_name": "atrium-tables",
                     "statement_timeout": str(int(settings.database_timeout_s * 1000)),
+                    # The journal's tail waits for the oldest transaction: one of a stopped process must end.
+                    "idle_in_transaction_session_timeout": str(int(settings.database_timeout_s * 1000)),
                 },
             },
         )

@@ -13,7 +13,7 @@ from actors.runtime.cell import Cell, SnapshotUnusableError, restore
 from actors.runtime.limits import Limits
 from actors.runtime.recent import RecentCommands
 from domain.errors import Failure, Internal
-from storage.journal.interface import Journal, JournalError, Loaded
+from storage.journal.interface import CommitUnknown, Journal, JournalError, Loaded
 
 log = structlog.get_logger()
 
@@ -53,8 +53,14 @@ class Loader:
             found = await self._journal.load([(cell.kind, cell.id) for cell, _ in batch])
         except Exception as error:
             log.warning("load_failed", entities=len(batch), error=repr(error))
+            asked_wrongly = isinstance(error, JournalError) and not isinstance(error, CommitUnknown)
+            if asked_wrongly and len(batch) > 1:  # by whom? The others must not suffer for it
+                middle = len(batch) // 2
+                await self._load(batch[:middle])
+                await self._load(batch[middle:])
+                return
             for _, loaded in batch:
-                loaded(None, None)
+                loaded(None, _UNREADABLE if asked_wrongly else None)
             return
         for (cell, loaded), stored in zip(batch, found, strict=True):
             await self._restore(cell, stored, loaded)

@@ -35,6 +35,8 @@ def _settings(application: str, statement_timeout_s: float) -> dict[str, str]:
     return {
         "application_name": application,
         "statement_timeout": str(int(statement_timeout_s * 1000)),
+        # A process that is stopped between two statements of a move holds locks that every fence needs.
+        "idle_in_transaction_session_timeout": "2000",
         "timezone": "UTC",
         "jit": "off",
         # Plans are made once, maybe while the tables are empty: they must be the ones for large tables.

@@ -10,6 +10,7 @@ import pytest
 
 from storage import migrate
 from storage.embedded.postgres import EmbeddedPostgres
+from storage.journal.connection import READ_APPLICATION, connect
 from storage.journal.interface import CommitRefused, CommitUnknown, Cursor, Fenced, IndexWrite, Lease
 from storage.journal.postgres import PostgresJournal
 from tests.conditions import until
@@ -102,6 +103,19 @@ async def test_a_seizure_ends_a_commit_that_hangs_and_nothing_of_it_lands(journa
     assert await _counts(other) == [1, 0]
     with pytest.raises(Fenced):
         await journal.commit(lease, [row("a", 2)], [])
+
+
+async def test_a_process_that_is_stopped_within_a_move_does_not_hold_its_locks_for_ever(
+    database_url, journal, other, lease
+):
+    stopped = await connect(database_url, READ_APPLICATION, 15.0)
+    await stopped.execute("BEGIN")
+    await stopped.execute("SELECT FROM hosts WHERE host = 'h' FOR NO KEY UPDATE")
+    await stopped.execute("UPDATE shard_map SET version = version + 1")
+    async with asyncio.timeout(5):
+        shard_map = await other.seize(range(256), "h", "g")
+    assert set(shard_map.owners) == {"g"}
+    stopped.terminate()
 
 
 async def test_a_new_epoch_waits_for_a_commit_that_ends_in_time(database_url, journal, sql, lease):

@@ -5,8 +5,10 @@ import asyncio
 import msgspec
 import pytest
 
+from actors.runtime.client import Answer
 from actors.runtime.wire import VIEW_JSON
-from domain.errors import NotFound
+from domain.errors import Internal, NotFound
+from storage.journal.interface import JournalError
 from tests.actors.runtime.counter import OWNER, Add, CounterKind
 from tests.actors.runtime.harness import Rig, virtual
 
@@ -178,3 +180,24 @@ async def test_a_journal_that_cannot_be_replayed_is_a_clear_failure_of_that_enti
             await newer.client.read("counter", "a", actor=OWNER)
         assert asyncio.get_running_loop().time() < 3
         assert await total(newer, "b") == 1
+
+
+@virtual
+async def test_an_id_that_the_database_cannot_read_does_not_keep_the_others_from_being_loaded():
+    async with Rig() as rig:
+        for key in ("a", "b", "c"):
+            await rig.client.ask("counter", key, Add(1), actor=OWNER)
+        await rig.host.passivate(["counter/a", "counter/b", "counter/c"])
+        load = rig.journal.load
+
+        async def as_postgres(keys):
+            if any("\0" in id_ for _, id_ in keys):
+                raise JournalError("invalid byte sequence for encoding UTF8: 0x00")
+            return await load(keys)
+
+        rig.journal.load = as_postgres
+        ids = ("a", "\0", "b", "\0x", "c")
+        asked = [rig.client.read("counter", id_, actor=OWNER, deadline_ms=1_000) for id_ in ids]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [isinstance(answer, Internal) for answer in answers] == [False, True, False, True, False]
+        assert [answer.version for answer in answers if isinstance(answer, Answer)] == [1, 1, 1]
