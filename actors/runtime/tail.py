@@ -3,7 +3,8 @@
 Each reaction has its own cursor, stored after what it covers was handled. An entry that keeps failing is set
 aside with backoff, and with it everything later of the same entity, so that an entity's events are never
 seen out of order; after `attempts_max` it is parked among the dead letters for people. When the world is
-away (`Temporary`, `OSError`), nobody is blamed: the reaction waits and no attempt counts.
+away (`Temporary`, `OSError`), nobody is blamed: the reaction waits and no attempt counts. An entity that is
+away while others answer is set aside alone.
 """
 
 import asyncio
@@ -23,6 +24,12 @@ log = structlog.get_logger()
 
 
 _LOOK_AGAIN_MS = 2_000
+
+_PATIENCE = 3
+"""After so many batches in a row that found the world away, ask whether only some entities are."""
+
+_SILENT_MAX = 5
+"""When so many entries did not answer before any did, it is the world."""
 
 
 class JournalEntry(msgspec.Struct, frozen=True):
@@ -115,6 +122,7 @@ class TailRunner:
         self._cursor: Cursor | None = None
         self._blocked: set[tuple[str, str]] = set()
         self._looked_ms = 0
+        self._away = 0
         self.handled = 0
         self.lag_ms = 0
 
@@ -142,6 +150,7 @@ class TailRunner:
         """Handle one batch and what is due again; whether there was anything."""
         if self._cursor is None:
             self._cursor = await self._store.cursor(self.reaction.name)
+            self._blocked = set()
             self._looked_ms = 0
         retried = await self._retry_due() if await self._look_for_set_aside() else False
         rows = await self._source.read_after(self._cursor, self._batch_max)
@@ -151,12 +160,13 @@ class TailRunner:
         await self._handle([row for row in rows if row.kind in self._codecs])
         self._cursor = Cursor(rows[-1].xid, rows[-1].position)
         await self._store.advance(self.reaction.name, self._cursor)
+        self._away = 0
         return True
 
     async def _look_for_set_aside(self) -> bool:
         """Whether anything is set aside. People requeue dead letters behind our back: look again now and then."""
         now_ms = self._clock.now_ms()
-        if not self._blocked and now_ms - self._looked_ms >= _LOOK_AGAIN_MS:
+        if not self._blocked and not 0 <= now_ms - self._looked_ms < _LOOK_AGAIN_MS:
             self._looked_ms = now_ms
             self._blocked = await self._store.blocked(self.reaction.name)
         return bool(self._blocked)
@@ -173,14 +183,44 @@ class TailRunner:
         try:
             await self.reaction.handle([self._entry(row) for row in free])
             self.handled += len(free)
-        except (Temporary, OSError, asyncio.CancelledError):
-            raise
+        except (Temporary, OSError):
+            self._away += 1
+            if self._away < _PATIENCE or not await self._set_silent_aside(free):
+                raise
         except Exception:
             for row in free:
                 if (row.kind, row.id) in self._blocked:
                     await self._store.set_aside(self.reaction.name, row, 0, self._clock.now_ms(), "waits")
                 else:
                     await self._try(row, 0)
+
+    async def _set_silent_aside(self, rows: Sequence[Row]) -> bool:
+        """Whether it was not the world: then what did not answer waits alone, and no attempt counts."""
+        silent: dict[tuple[str, str], list[Row]] = {}
+        answered = False
+        for row in rows:
+            key = (row.kind, row.id)
+            if key in silent:
+                silent[key].append(row)
+            elif key in self._blocked:
+                await self._store.set_aside(self.reaction.name, row, 0, self._clock.now_ms(), "waits")
+            else:
+                try:
+                    answered = await self._try(row, 0) or answered
+                except (Temporary, OSError):
+                    silent[key] = [row]
+                    if not answered and len(silent) >= _SILENT_MAX:
+                        return False
+        if not answered:
+            return False
+        for row in (row for waiting in silent.values() for row in waiting):
+            await self._wait_longer(row, 0)
+        return True
+
+    async def _wait_longer(self, row: Row, attempts: int) -> None:
+        due_ms = self._clock.now_ms() + _LOOK_AGAIN_MS
+        await self._store.set_aside(self.reaction.name, row, attempts, due_ms, "no answer")
+        self._blocked.add((row.kind, row.id))
 
     async def _try(self, row: Row, attempts: int) -> bool:
         """One entry by itself; whether it is out of the way (handled or parked)."""
@@ -209,7 +249,12 @@ class TailRunner:
         due = await self._store.due(name, self._clock.now_ms(), self._batch_max)
         for aside in due:
             rows = await self._source.rows(aside.kind, aside.id, after=aside.version - 1, upto=aside.version)
-            if not rows or await self._try(rows[0], aside.attempts):
+            try:
+                out_of_the_way = not rows or await self._try(rows[0], aside.attempts)
+            except (Temporary, OSError):
+                await self._wait_longer(rows[0], aside.attempts)  # and nobody waits for it meanwhile
+                break
+            if out_of_the_way:
                 await self._store.done(name, aside.kind, aside.id, aside.version)
         if due:
             self._blocked = await self._store.blocked(name)

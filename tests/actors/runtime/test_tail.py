@@ -1,6 +1,7 @@
 """Reactions: at least once, in order per entity, set aside with backoff, parked in the end."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 
 from actors.runtime.local import LocalRuntime
 from actors.runtime.tail import JournalEntry, Reaction, TailRunner
-from domain.errors import Unavailable
+from domain.errors import DeadlineExceeded, Temporary, Unavailable
 from storage.journal.interface import Cursor, Row
 from storage.journal.memory import MemoryJournal, MemoryStore
 from tests.actors.runtime.counter import KINDS, OWNER, Add
@@ -71,11 +72,14 @@ class World:
         self.seen: list[tuple[str, int]] = []
         self.failing: set[tuple[str, int]] = set()
         self.away = False
+        self.mute: set[str] = set()
 
     async def handle(self, entries: Sequence[JournalEntry]) -> None:
         if self.away:
             raise Unavailable("the world is away")
         for entry in entries:
+            if entry.id in self.mute:
+                raise DeadlineExceeded("this one does not answer")
             if (entry.id, entry.version) in self.failing:
                 raise ZeroDivisionError("on purpose")
         self.seen.extend((entry.id, entry.version) for entry in entries)
@@ -162,3 +166,48 @@ async def test_a_dead_letter_requeued_by_people_is_taken_up(world: World) -> Non
     world.store.aside["counter", "a", 1] = Aside("counter", "a", 1, 0, 0)
     await world.drain(runner)
     assert world.seen == [("a", 1)]
+
+
+async def test_a_runner_that_leads_again_knows_what_another_set_aside_meanwhile(world: World) -> None:
+    await world.add("a", "b")
+    world.failing = {("a", 1)}
+    runner = world.runner()
+    await world.drain(runner)
+    runner.forget_place()
+    later = world.clock.ms + 60_000
+    world.store.aside["counter", "b", 1] = Aside("counter", "b", 1, 1, later)
+    world.store.aside["counter", "a", 1].due_ms = later
+    world.seen.clear()
+    await world.add("b")
+    await world.drain(runner)
+    assert world.seen == []
+
+
+async def test_a_wall_clock_that_is_set_back_does_not_hide_requeued_dead_letters(world: World) -> None:
+    await world.add("a")
+    runner = world.runner()
+    await world.drain(runner)
+    world.seen.clear()
+    world.clock.ms -= 500_000
+    world.store.aside["counter", "a", 1] = Aside("counter", "a", 1, 0, 0)
+    await world.drain(runner)
+    assert world.seen == [("a", 1)]
+
+
+async def test_an_entity_that_never_answers_does_not_hold_up_the_others_for_ever(world: World) -> None:
+    await world.add("a", "b", "b", "c")
+    world.mute = {"b"}
+    runner = world.runner()
+    for _ in range(6):
+        with suppress(Temporary):
+            await runner.step()
+    assert world.seen == [("a", 1), ("c", 1)]
+    await world.add("a")
+    await world.drain(runner)
+    assert world.seen == [("a", 1), ("c", 1), ("a", 2)]
+    assert not world.store.parked
+    world.mute.clear()
+    world.clock.ms += 60_000
+    await world.drain(runner)
+    assert world.seen[3:] == [("b", 1), ("b", 2)]
+    assert not world.store.aside
