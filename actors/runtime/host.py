@@ -98,7 +98,7 @@ class Host:
         self.writer = JournalWriter(journal, self, limits)
         self.snapshots = Snapshots(journal, limits)
         self.turns = Turns(self.writer, self.watches, clock, limits, self._tell, self._reminded)
-        self.repeats = Repeats(journal, self.spawn)
+        self.repeats = Repeats(journal, limits, self.spawn)
         self._loader = Loader(journal, limits, self._safe_to_load)
         self._journal = journal
         self._timers = Timers(journal, clock, limits, lambda: self._owned, self._fire)

@@ -6,26 +6,33 @@ caller asks again.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 
 import structlog
 
 from actors.runtime.cell import Cell
-from actors.runtime.replay import states_at
+from actors.runtime.limits import Limits
+from actors.runtime.replay import apply_row
 from actors.runtime.turns import Sink, encode_view
 from actors.runtime.wire import FAILED, OK, RETRY, VIEW_NONE, Envelope, Reply
-from domain.errors import Failure
+from domain.errors import Failure, TooMany
 from storage.journal.interface import Journal, Row
 
 log = structlog.get_logger()
+
+PAGE_ROWS: Final = 500
+"""Journal rows folded between two moments in which the host does something else."""
+
+_TOO_MANY = TooMany("this entity has too many repeats waiting", code="mailbox_full", retry_after_ms=200).failure
 
 _Asked = tuple[int, Envelope, Sink]
 
 
 class Repeats:
-    def __init__(self, journal: Journal, spawn: Callable[[Any], object]) -> None:
+    def __init__(self, journal: Journal, limits: Limits, spawn: Callable[[Any], object]) -> None:
         self._journal = journal
+        self._limits = limits
         self._spawn = spawn
         self._asked: dict[str, list[_Asked]] = {}
         self.answered = 0
@@ -33,14 +40,24 @@ class Repeats:
     def answer(self, cell: Cell, env: Envelope, sink: Sink, version: int) -> None:
         """Answer `env` with the result that made `version`, which must be durable."""
         key = f"{cell.kind}/{cell.id}"
-        waiting = self._asked.setdefault(key, [])
-        waiting.append((version, env, sink))
-        if len(waiting) == 1:
+        waiting = self._asked.get(key)
+        if waiting is None:
+            self._asked[key] = [(version, env, sink)]
             self._spawn(self._resolve(cell, key))
+        elif len(waiting) < self._limits.mailbox_commands_max:
+            waiting.append((version, env, sink))
+        else:
+            sink(Reply(env.corr, FAILED, failure=_TOO_MANY))
 
     async def _resolve(self, cell: Cell, key: str) -> None:
+        """One fold of an entity at a time: who asks meanwhile is answered by the next one."""
         await asyncio.sleep(0)  # let the others of this batch join
-        asked = self._asked.pop(key)
+        while asked := self._asked[key]:
+            self._asked[key] = []
+            await self._answer(cell, asked)
+        del self._asked[key]
+
+    async def _answer(self, cell: Cell, asked: list[_Asked]) -> None:
         try:
             answers = await self._answers(cell, asked)
         except Exception as error:
@@ -53,19 +70,34 @@ class Repeats:
             sink(reply)
 
     async def _answers(self, cell: Cell, asked: list[_Asked]) -> list[Reply]:
-        versions = {version for version, _, _ in asked}
-        whole = any(env.want != VIEW_NONE for _, env, _ in asked)
-        after = 0 if whole else min(versions) - 1
-        rows = await self._journal.rows(cell.kind, cell.id, after=after, upto=max(versions))
-        by_version = {row.version: row for row in rows if row.version in versions}
+        wanted: dict[int, set[int]] = {}
+        for version, env, _ in asked:
+            wanted.setdefault(version, set()).add(env.want)
+        fold_upto = max((version for version, env, _ in asked if env.want != VIEW_NONE), default=0)
+        found: dict[int, Row] = {}
         views: dict[tuple[int, int], bytes] = {}
-        if whole:
-            wanted = {(version, env.want) for version, env, _ in asked}
-            for version, state in states_at(cell.codec, rows, versions):
-                view = cell.codec.kind.view(state, {}, version)
-                for want in (want for at, want in wanted if at == version):
-                    views[version, want] = encode_view(view, want)
-        return [self._reply(cell, env, by_version.get(version), views) for version, env, _ in asked]
+        state, at = None, 0
+        for version in sorted(wanted):
+            at = at if version <= fold_upto else version - 1
+            async for row in self._rows(cell, at, version):
+                if version <= fold_upto:
+                    state = apply_row(cell.codec, state, at, row)
+                at = row.version
+                if at == version:
+                    found[version] = row
+            for want in wanted[version] - {VIEW_NONE} if version in found else ():
+                views[version, want] = encode_view(cell.codec.kind.view(state, {}, version), want)
+        return [self._reply(cell, env, found.get(version), views) for version, env, _ in asked]
+
+    async def _rows(self, cell: Cell, after: int, upto: int) -> AsyncIterator[Row]:
+        """A page at a time: a long journal fills no memory, and its host goes on with others in between."""
+        while after < upto:
+            page = await self._journal.rows(cell.kind, cell.id, after=after, upto=min(after + PAGE_ROWS, upto))
+            if not page:
+                return
+            for row in page:
+                yield row
+            after = page[-1].version
 
     def _reply(self, cell: Cell, env: Envelope, row: Row | None, views: dict[tuple[int, int], bytes]) -> Reply:
         if row is None or row.command_id != env.command_id:

@@ -1,6 +1,5 @@
 """Folding journal rows into a state: the one place where recorded events are applied again."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from actors.runtime.codec import KindCodec
@@ -24,13 +23,3 @@ def apply_row(codec: KindCodec[Any], state: Any, version: int, row: Row) -> Any:
     for event in codec.events(row.payload):
         state = codec.kind.apply(state, event, meta)
     return state
-
-
-def states_at(codec: KindCodec[Any], rows: Iterable[Row], versions: set[int]) -> Iterable[tuple[int, Any]]:
-    """Fold from the beginning, yielding (version, state) at each wanted version before folding on."""
-    state, version = None, 0
-    for row in rows:
-        state = apply_row(codec, state, version, row)
-        version = row.version
-        if version in versions:
-            yield version, state

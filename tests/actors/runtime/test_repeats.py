@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.recent import RecentCommands
+from actors.runtime.repeats import PAGE_ROWS
 from actors.runtime.wire import COMMAND, OK, RETRY, VIEW_JSON, VIEW_MSGPACK, Envelope, Reply
 from domain.errors import Conflict, Invalid
 from storage.journal.interface import CommitUnknown
@@ -211,6 +212,40 @@ def test_an_id_is_not_found_across_the_border_of_two_records():
     for wrong in (b"A" * 8 + b"B" * 8, b"B" * 16, b"B" * 8 + b"\0" * 7 + b"\1", b"\0" * 7 + b"\1" + b"C" * 8):
         assert recent.find(wrong) is None
     assert recent.find(b"C" * 16) == (2, b"D" * 16)
+
+
+@virtual
+async def test_repeats_of_an_entity_with_a_long_journal_are_answered_a_page_at_a_time_and_not_side_by_side():
+    async with Rig() as rig:
+        for number in range(PAGE_ROWS * 2 + 1):
+            await rig.client.ask("counter", "a", Add(1), actor=OWNER, command_id=b"%016d" % number)
+        sizes: list[int] = []
+        reading: list[int] = [0, 0]
+        rows = rig.journal.rows
+
+        async def slow_rows(*args: Any, **named: Any) -> Any:
+            reading[0] += 1
+            reading[1] = max(reading)
+            await asyncio.sleep(0.1)
+            found = await rows(*args, **named)
+            sizes.append(len(found))
+            reading[0] -= 1
+            return found
+
+        rig.journal.rows = slow_rows
+        asked = []
+        for number in (PAGE_ROWS * 2, 7, PAGE_ROWS, PAGE_ROWS * 2):
+            asked.append(
+                asyncio.create_task(
+                    rig.client.ask("counter", "a", Add(1), actor=OWNER, command_id=b"%016d" % number, want=VIEW_JSON)
+                )
+            )
+            await asyncio.sleep(0.05)
+        answers = await asyncio.gather(*asked)
+        assert [answer.version for answer in answers] == [PAGE_ROWS * 2 + 1, 8, PAGE_ROWS + 1, PAGE_ROWS * 2 + 1]
+        assert [msgspec.json.decode(one.view)["total"] for one in answers] == [one.version for one in answers]
+        assert max(sizes) <= PAGE_ROWS
+        assert reading[1] == 1
 
 
 @virtual
