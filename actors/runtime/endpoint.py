@@ -22,7 +22,7 @@ _encode = msgspec.msgpack.Encoder()
 class _Outbox:
     """Replies for one session of one client, and the calls that wait for some."""
 
-    __slots__ = ("_floor", "_seen", "asked", "parked", "replies", "session")
+    __slots__ = ("_floor", "_seen", "asked", "parked", "replies", "session", "used")
 
     def __init__(self, session: int) -> None:
         self.session = session
@@ -30,6 +30,8 @@ class _Outbox:
         """Whether anything was asked in this session: otherwise nothing will ever be there to wait for."""
         self.replies: list[Reply] = []
         self.parked: list[asyncio.Future[None]] = []
+        self.used = 0.0
+        """When the last call came (loop time)."""
         self._floor = 0
         self._seen: set[int] = set()
 
@@ -41,6 +43,9 @@ class _Outbox:
         while self._floor in self._seen:
             self._seen.discard(self._floor)
             self._floor += 1
+        if len(self._seen) > _CALLS_SEEN_MAX:  # it was idle so long that its first calls were forgotten
+            self._floor = max(self._seen) - _CALLS_SEEN_MAX // 2
+            self._seen = {one for one in self._seen if one >= self._floor}
         return True
 
     def put(self, reply: Reply) -> None:
@@ -53,6 +58,11 @@ class HostEndpoint:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._outboxes: dict[str, _Outbox] = {}
+
+    @property
+    def clients(self) -> int:
+        """How many clients are remembered."""
+        return len(self._outboxes)
 
     async def exchange(self, payload: bytes) -> bytes:
         """Submit a msgpack `Outgoing`, return a msgpack `Incoming`."""
@@ -83,10 +93,20 @@ class HostEndpoint:
             if outbox is not None:
                 for waiter in outbox.parked:
                     _wake(waiter)
+            else:
+                self._forget_gone()
             outbox = self._outboxes[message.client] = _Outbox(message.session)
+        outbox.used = asyncio.get_running_loop().time()
         if message.session < outbox.session or not outbox.takes(message.number):
             return None
         return outbox
+
+    def _forget_gone(self) -> None:
+        """A client that waits for something calls every second: these are dead, or have nothing to take."""
+        since = asyncio.get_running_loop().time() - _FORGET_SECONDS
+        gone = [name for name, outbox in self._outboxes.items() if outbox.used < since and not outbox.parked]
+        for name in gone:
+            del self._outboxes[name]
 
     async def _park(self, outbox: _Outbox) -> None:
         """Wait for a reply; an older waiting call is sent home soon, so that its client can bring more."""
@@ -118,6 +138,9 @@ class HostEndpoint:
 
 
 _REPLY_OVERHEAD_BYTES = 48
+_FORGET_SECONDS = 120.0
+_CALLS_SEEN_MAX = 256
+"""Far more calls than one client has under way."""
 _UNSAYABLE = Internal("the answer could not be encoded").failure
 
 

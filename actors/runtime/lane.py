@@ -7,7 +7,8 @@ import msgspec
 import structlog
 
 from actors.runtime.limits import Limits
-from actors.runtime.wire import OK, Envelope, Incoming, Outgoing, Reply
+from actors.runtime.wire import FAILED, OK, Envelope, Incoming, Outgoing, Reply
+from domain.errors import Invalid
 
 if TYPE_CHECKING:
     from actors.runtime.client import Answer, Transport
@@ -17,6 +18,7 @@ log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder()
 _decode = msgspec.msgpack.Decoder(Incoming)
 _ENVELOPE_OVERHEAD_BYTES = 160
+_UNSAYABLE = Invalid("the request cannot be encoded", code="unencodable").failure
 
 
 class Call:
@@ -109,7 +111,11 @@ class Lane:
 
     async def _exchange(self, envelopes: list[Envelope]) -> None:
         session = self._session
-        payload = _encode.encode(Outgoing(self._owner.name, envelopes, session, self._sent_calls))
+        try:
+            payload = _encode.encode(Outgoing(self._owner.name, envelopes, session, self._sent_calls))
+        except Exception:
+            sayable = self._refuse_unsayable(envelopes)
+            payload = _encode.encode(Outgoing(self._owner.name, sayable, session, self._sent_calls))
         self._sent_calls += 1
         try:
             async with asyncio.timeout(self._limits.exchange_timeout_ms / 1000):
@@ -134,6 +140,20 @@ class Lane:
             if not first:
                 self._lose()  # a new incarnation knows nothing of what the old one was asked
                 self._owner.host_changed(self.host)
+
+    def _refuse_unsayable(self, envelopes: list[Envelope]) -> list[Envelope]:
+        """One request that cannot be encoded (half a surrogate pair in a name) must not take the others with it."""
+        sayable = []
+        for env in envelopes:
+            try:
+                _encode.encode(env)
+            except Exception as error:
+                log.warning("request_not_encoded", kind=env.kind, error=type(error).__name__)
+                self._awaiting.pop(env.corr, None)
+                self._owner.answered(Reply(env.corr, FAILED, failure=_UNSAYABLE))
+            else:
+                sayable.append(env)
+        return sayable
 
     def _lose(self) -> None:
         """A lost call may have carried anyone's reply: all that this host owes is asked again, of whoever owns it now.

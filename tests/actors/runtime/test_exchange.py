@@ -6,6 +6,7 @@ import msgspec
 
 from actors.runtime.client import HostUnavailableError
 from actors.runtime.wire import COMMAND, Envelope, Incoming, Outgoing
+from domain.errors import Invalid
 from domain.ids import new_command_id
 from tests.actors.runtime.counter import OWNER, Add
 from tests.actors.runtime.harness import Rig, turns_of_the_loop, virtual
@@ -227,3 +228,50 @@ async def test_a_caller_that_goes_away_leaves_nothing_behind_in_the_client():
         await asyncio.sleep(2)
         assert all(not lane._awaiting for lane in rig.client._lanes.values())
         assert len(rig.rows("a")) == 1
+
+
+@virtual
+async def test_a_client_that_is_gone_is_forgotten_with_the_replies_nobody_takes():
+    async with Rig() as rig:
+        endpoint = rig.transport.endpoints["host-1"]
+        for number in range(20):
+            gone = asyncio.create_task(endpoint.exchange(call(1, 1, session=1, number=0, client=f"gone-{number}")))
+            await turns_of_the_loop(1)
+            gone.cancel()
+        await rig.client.ask("counter", "b", Add(1), actor=OWNER)
+        assert endpoint.clients == 21
+        for _ in range(20):
+            await asyncio.sleep(10)
+            await rig.client.ask("counter", "b", Add(1), actor=OWNER)
+        other = rig.another_client()
+        await other.start()
+        await other.read("counter", "b", actor=OWNER)
+        assert endpoint.clients == 2
+
+
+@virtual
+async def test_a_client_that_was_forgotten_while_it_was_idle_goes_on_as_before():
+    async with Rig() as rig:
+        endpoint = rig.transport.endpoints["host-1"]
+        for _ in range(3):
+            await rig.client.ask("counter", "b", Add(1), actor=OWNER)
+        await asyncio.sleep(200)
+        other = rig.another_client()
+        await other.start()
+        await other.read("counter", "b", actor=OWNER)
+        assert endpoint.clients == 1
+        for version in range(4, 1_004):
+            assert (await rig.client.ask("counter", "b", Add(1), actor=OWNER)).version == version
+        assert endpoint.clients == 2
+
+
+@virtual
+async def test_what_cannot_be_sent_fails_alone():
+    async with Rig() as rig:
+        asked = [
+            rig.client.ask("counter", "a", Add(1), actor=OWNER, device=device, deadline_ms=2_000)
+            for device in ("one", "\ud800", "two")
+        ]
+        good, bad, also_good = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(bad, Invalid)
+        assert (good.version, also_good.version) == (1, 2)
