@@ -17,7 +17,8 @@ from storage import migrate
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.embedded.redis import EmbeddedRedis
 
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+_QUIET = structlog.make_filtering_bound_logger(logging.CRITICAL)
+structlog.configure(wrapper_class=_QUIET)
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +62,11 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     return redis_server.url
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A test that sets up logging (a command's `main`) does not set it up for those after it."""
+    yield
+    structlog.reset_defaults()
+    structlog.configure(wrapper_class=_QUIET)
