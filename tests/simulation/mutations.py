@@ -159,8 +159,8 @@ class _SnapshotsTheUncommitted(Host):
 class _SnapshotsTheBroken(Host):
     """As it was: a poisoned `apply` leaves a half-changed state at a durable version."""
 
-    def _command(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
-        super()._command(cell, key, env, sink)
+    def _command(self, cell: Cell, key: str, env: Envelope, sink: Sink, looked_up: bool) -> None:
+        super()._command(cell, key, env, sink, looked_up)
         if cell.broken and cell.state is not None:
             self.snapshots.keep(cell)
 
