@@ -7,6 +7,7 @@ constructor, which cannot await; the steward's pings are that first call, also a
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -103,20 +104,23 @@ class HostActor:
             raise
 
     async def _start(self) -> None:
+        """One attempt. One that fails leaves no connection behind: while Postgres is away there are many."""
         config = self._config
-        journal = await PostgresJournal(config.database_url).open()
-        bus = await Bus.connect(config.redis_url)
-        self._host = Host(
-            self._name,
-            journal=journal,
-            placement=journal,
-            kinds=KINDS,
-            clock=SystemClock(),
-            limits=config.limits,
-            publisher=BusPublisher(bus),
-            on_fenced=lambda: os._exit(FENCED_EXIT_CODE),
-        )
-        await self._host.start()
+        async with AsyncExitStack() as opened:
+            journal = await opened.enter_async_context(PostgresJournal(config.database_url))
+            bus = await opened.enter_async_context(await Bus.connect(config.redis_url))
+            self._host = Host(
+                self._name,
+                journal=journal,
+                placement=journal,
+                kinds=KINDS,
+                clock=SystemClock(),
+                limits=config.limits,
+                publisher=BusPublisher(bus),
+                on_fenced=lambda: os._exit(FENCED_EXIT_CODE),
+            )
+            await self._host.start()
+            opened.pop_all()
         self._settling = asyncio.get_running_loop().create_task(settle_forever())
         self._endpoint = HostEndpoint(self._host)
 
