@@ -93,6 +93,7 @@ class Host:
         self._told: dict[str, list[Change]] = {}
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._tending: asyncio.Task[Any] | None = None
+        self._releasing: set[asyncio.Task[list[str]]] = set()
         self._map_refreshed = 0.0
         self.watches = WatchTable(limits.watch_lease_seconds)
         self.writer = JournalWriter(journal, self, limits)
@@ -409,8 +410,15 @@ class Host:
     async def release(self, shards: Sequence[int], to: str) -> list[str]:
         """Give shards to another host, warm (invariant 11): returns the keys that were live, to be preloaded there.
 
-        From the first step on new commands for them are answered `not_owner`, and wait at the client.
+        From the first step on new commands for them are answered `not_owner`, and wait at the client. It is
+        brought to its end also when its caller goes away: else the shards would be with nobody.
         """
+        releasing = asyncio.get_running_loop().create_task(self._release(shards, to))
+        self._releasing.add(releasing)
+        releasing.add_done_callback(self._releasing.discard)
+        return await asyncio.shield(releasing)
+
+    async def _release(self, shards: Sequence[int], to: str) -> list[str]:
         giving = set(shards) & self._owned
         if not giving:
             return []

@@ -10,6 +10,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Commands in one host, all entities; past it 503."""
     commit_rows_max: int = 1_000
     """Journal rows in one transaction."""
+    commit_bytes_max: int = 8 * 1024 * 1024
+    """Payload bytes in one transaction, which must be written well within the commit's time-out."""
     payload_bytes_max: int = 256 * 1024
     """One journal row's events, encoded."""
     exchange_bytes_max: int = 80 * 1024

@@ -134,13 +134,23 @@ class JournalWriter:
                     await self._renew_lease()
                     self._renewed()
                     continue
-                size = self._limits.commit_rows_max
+                size = self._next_size()
                 batch, self._queue = self._queue[:size], self._queue[size:]
                 await self._write(batch)
         finally:
             self._task = None
             if self._queue and not self._closed:
                 self._ensure_running()
+
+    def _next_size(self) -> int:
+        """How many entries make the next transaction: it may have only so many rows, and so many bytes."""
+        room = self._limits.commit_bytes_max
+        for count, entry in enumerate(self._queue[: self._limits.commit_rows_max]):
+            if entry.row is not None:
+                room -= len(entry.row.payload)
+                if room < 0 and count:
+                    return count
+        return self._limits.commit_rows_max
 
     async def _renew_lease(self) -> None:
         try:

@@ -411,3 +411,16 @@ async def test_a_flush_waits_for_every_part_of_a_refused_batch():
         await flushed
         assert rig.host._cells["counter/b"].durable == rig.host._cells["counter/b"].version == 2
         await asyncio.gather(*asks, return_exceptions=True)
+
+
+@virtual
+async def test_commits_are_bounded_in_bytes_too():
+    async with Rig(commit_bytes_max=1_000) as rig:
+        await rig.client.ask("counter", "a", Add(1), actor=OWNER)
+        rig.gate.open.clear()
+        asked = [asyncio.create_task(rig.client.ask("counter", "a", Join("g" * 400), actor=OWNER)) for _ in range(9)]
+        await turns_of_the_loop()
+        rig.gate.open.set()
+        await asyncio.gather(*asked)
+        assert len(rig.rows("a")) == 10
+        assert all(sum(len(row.payload) for row in batch) <= 1_000 for batch in rig.gate.batches)

@@ -236,3 +236,17 @@ async def test_a_stopped_host_has_committed_and_snapshotted_and_sends_those_who_
         assert repeat.done()
         await rig.start_host("host-1")
         assert (await waiting).version == 1
+
+
+@virtual
+async def test_a_hand_over_whose_caller_went_away_does_not_leave_its_shards_with_nobody():
+    async with Rig(hosts=("host-1", "host-2")) as rig:
+        key = rig.key_on("host-1")
+        await rig.client.ask("counter", key, Add(1), actor=OWNER)
+        rig.gate.read_seconds = 0.1
+        moving = asyncio.create_task(rig.host.release([shard_of("counter", key)], "host-2"))
+        await asyncio.sleep(0.15)
+        moving.cancel()
+        await asyncio.gather(moving, return_exceptions=True)
+        answer = await rig.client.ask("counter", key, Add(1), actor=OWNER, deadline_ms=3_000)
+        assert answer.version == 2
