@@ -95,6 +95,7 @@ class Host:
         self._tending: asyncio.Task[Any] | None = None
         self._releasing: set[asyncio.Task[list[str]]] = set()
         self._map_refreshed = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
         self.watches = WatchTable(limits.watch_lease_seconds)
         self.writer = JournalWriter(journal, self, limits)
         self.snapshots = Snapshots(journal, limits)
@@ -476,9 +477,9 @@ class Host:
     def _map_in_doubt(self) -> None:
         """Someone thinks a shard is ours: look again, at most every 50 ms."""
         now = asyncio.get_running_loop().time()
-        if now - self._map_refreshed >= 0.05:
+        if now - self._map_refreshed >= 0.05 and (self._refreshing is None or self._refreshing.done()):
             self._map_refreshed = now
-            self.spawn(self._refresh_quietly())
+            self._refreshing = self.spawn(self._refresh_quietly())
 
     async def _refresh_quietly(self) -> None:
         try:

@@ -250,3 +250,17 @@ async def test_a_hand_over_whose_caller_went_away_does_not_leave_its_shards_with
         await asyncio.gather(moving, return_exceptions=True)
         answer = await rig.client.ask("counter", key, Add(1), actor=OWNER, deadline_ms=3_000)
         assert answer.version == 2
+
+
+@virtual
+async def test_stale_routes_do_not_pile_up_looks_at_the_map_when_the_database_is_slow():
+    async with Rig(hosts=TWO) as rig:
+        env = Envelope(1, READ, "counter", rig.key_on("host-2"), b"", b"", b"", OWNER, "", "", 1 << 60)
+        replies: list[Reply] = []
+        rig.gate.read_seconds = 4.0
+        rig.gate.operations.clear()
+        for _ in range(100):
+            rig.host.submit(env, replies.append)
+            await asyncio.sleep(0.1)
+        assert {reply.status for reply in replies} == {NOT_OWNER}
+        assert rig.gate.operations.count("shard_map") < 12
