@@ -4,13 +4,15 @@ from typing import Any, Final
 
 from actors.cart import CartKind
 from actors.order import OrderKind
+from actors.room import RoomKind
 from actors.runtime.entity import EntityKind
 
-KINDS: Final[dict[str, EntityKind[Any]]] = {kind.name: kind for kind in (CartKind(), OrderKind())}
+KINDS: Final[dict[str, EntityKind[Any]]] = {kind.name: kind for kind in (CartKind(), OrderKind(), RoomKind())}
 
 DEVICE_OPERATIONS: Final[dict[str, frozenset[str]]] = {
     "cart": frozenset({"set_quantity", "remove_line", "clear", "set_merchant", "dismiss_notices", "delete"}),
     "order": frozenset({"set_status", "cancel", "assign_courier", "report_position"}),
+    "room": frozenset({"set_status", "undo", "claim", "release", "take_over"}),
 }
 """Operations whose fields are the sender's own to say; the entity checks who may.
 

@@ -150,9 +150,38 @@ def _kill(name: str) -> None:
         return
 
 
+class Service:
+    """`cls(*args)` as an actor that begins by itself: Ray restarts a dead process, but calls nothing in it."""
+
+    async def __init__(self, cls: type, *args: Any) -> None:  # type: ignore[misc]  # Ray awaits it, as Serve's actors do
+        self._service = cls(*args)
+        self._beginning = asyncio.get_running_loop().create_task(self._begin())
+
+    async def begin(self) -> int:
+        """Returns when the service runs, with its process id."""
+        await asyncio.shield(self._beginning)
+        return os.getpid()
+
+    async def _begin(self) -> None:
+        while True:
+            try:
+                await self._service.begin()
+            except Exception as error:
+                log.warning("service_not_begun", error=repr(error))
+                await asyncio.sleep(_ASK_AGAIN_SECONDS * 5)
+            else:
+                return
+
+
+async def service_pid(name: str) -> int:
+    """The process id of a running service. Raises `HostUnavailableError`."""
+    pid: int = await Handles().call(name, "begin")
+    return pid
+
+
 async def start_service(name: str, cls: type, *args: Any) -> None:
-    """Run `cls(*args)` as a named actor that Ray restarts, and await its `begin()`."""
-    handle = await asyncio.to_thread(_create, name, cls, *args)
+    """Run `cls(*args)` as a named actor that Ray restarts, and wait until it has begun."""
+    handle = await asyncio.to_thread(_create, name, Service, cls, *args)
     await asyncio.wait_for(handle.begin.remote(), _START_SECONDS_MAX)
 
 

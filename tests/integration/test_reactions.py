@@ -1,5 +1,8 @@
 """What follows from the journal without anybody asking: topics, and checkouts whose edge has died."""
 
+import os
+import signal
+
 import msgspec
 import pytest_asyncio
 from redis.asyncio import Redis
@@ -7,8 +10,10 @@ from redis.asyncio import Redis
 from actors.cart_commands import BeginCheckout, Terms
 from actors.order_commands import Address
 from actors.runtime.entity import Actor
-from actors.runtime.ray_cluster import connect_client
+from actors.runtime.ray_cluster import STEWARD, add_host, connect_client, service_pid
 from domain.ids import new_id
+from jobs.reactor import REACTOR
+from storage.journal.postgres import PostgresJournal
 from tests.conditions import until
 from tests.integration.town import ADDRESS, ON_THE_STACK, Town
 
@@ -72,3 +77,29 @@ async def test_a_checkout_whose_edge_has_died_is_carried_to_its_end(town: Town, 
         "/orders/create", user, {"cart_id": cart["id"], "fulfilment": "delivery", "address": ADDRESS}
     )
     assert again["id"] == command.order_id
+
+
+async def test_a_killed_reactor_comes_back_and_goes_on_where_it_was(town: Town, joined):
+    killed = await service_pid(REACTOR)
+    os.kill(killed, signal.SIGKILL)
+    order = await town.order(town.bearer(new_id()), "accepted")
+
+    async def told() -> bool:
+        return await _events(town, "order.events", order["id"]) == ["placed", "status_changed"]
+
+    await until(told, "another reactor has published the order", within_s=30)
+    assert await service_pid(REACTOR) != killed
+
+
+async def test_a_killed_steward_comes_back_and_moves_shards_again(town: Town, joined):
+    killed = await service_pid(STEWARD)
+    os.kill(killed, signal.SIGKILL)
+    added = await add_host(joined.config)
+
+    async def serves() -> bool:
+        async with PostgresJournal(joined.run.database_url) as journal:
+            return added in (await journal.shard_map()).owners
+
+    await until(serves, f"another steward gives {added} its share", within_s=40)
+    assert await service_pid(STEWARD) != killed
+    await joined.remove_host(added)
