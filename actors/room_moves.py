@@ -163,8 +163,8 @@ def _check_fields(command: SetStatus, to: RoomStatus) -> None:
     if not 0 <= command.hold_minutes <= HOLD_MINUTES_MAX:
         raise invalid_field("hold_minutes", "out_of_range", f"Must be from 1 to {HOLD_MINUTES_MAX}.")
     if waiting and command.waiting_for not in list(WaitingFor):
-        code = "unknown_reason" if command.waiting_for else "required"
-        raise invalid_field("waiting_for", code, "Must be numbing or recovery.")
+        message = "Must be numbing or recovery."
+        raise invalid_field("waiting_for", "unknown_wait" if command.waiting_for else "required", message)
     check_text(command.reason, "reason", length_max=REASON_LENGTH_MAX)
 
 

@@ -53,7 +53,7 @@ class StatusUndone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
 
 
 class Claimed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="claimed"):
-    """By the sender, from their device. A renewal has the token that was; otherwise it is one higher than any before."""
+    """By the sender, from their device. A renewal keeps the token; otherwise it is one higher than any before."""
 
     token: int
     lease_ms: int
