@@ -18,8 +18,8 @@ from actors.order_commands import Address, Place
 from actors.order_status import Fulfilment
 from actors.runtime.entity import SYSTEM
 from actors.runtime.wire import VIEW_JSON
-from domain.errors import AtriumError, Conflict, NotFound, Rejected, Temporary
-from domain.ids import derived_command_id, new_id
+from domain.errors import AtriumError, Conflict, Invalid, NotFound, PreconditionFailed, Rejected, Temporary
+from domain.ids import derived_command_id, derived_id, new_id
 from domain.money import Money
 from services.carts import Carts, CartSeen, Sender
 from services.entities import CART, ORDER, Answered, Entities
@@ -43,6 +43,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     expected_total_minor: int | None = None
 
 
+class _Source(msgspec.Struct):
+    cart_id: str
+
+
+_see_source = msgspec.json.Decoder(_Source).decode
+
+
 class PlacedOrder(msgspec.Struct, frozen=True):
     """The order, and whether it had been placed from this cart before."""
 
@@ -58,15 +65,22 @@ class Placements:
         self._merchants = merchants
         self._history = history
 
-    async def place(self, sender: Sender, cart_id: str, wanted: Wanted) -> PlacedOrder:
+    async def place(self, sender: Sender, cart_id: str, wanted: Wanted, key: str = "") -> PlacedOrder:
         """Order this cart. A second press, also on another device, gives the first one's order.
 
-        Raises `Conflict` with `prices_changed` when prices had run out and the catalog has other ones by now:
-        the cart shows notices, and the customer presses again.
+        With a `key` the order's id is the key's, so that the key orders no second cart: `Invalid` with
+        `idempotency_key_reused`. The terms hold for the cart as it was seen: one that changes meanwhile is seen
+        again, or refused with `PreconditionFailed` if `sender` expects a version. Raises `Conflict` with
+        `prices_changed` when prices had run out and the catalog has other ones by now: the cart shows notices,
+        and the customer presses again.
         """
         cart = await self._carts.see(sender.actor, cart_id, sender.correlation)
+        order_id = derived_id("order", sender.actor.subject, key) if key else new_id()
+        if key and await self._is_of_another_cart(order_id, cart_id):
+            raise _key_reused()
         for _ in range(_CHECKOUT_ATTEMPTS_MAX):
-            command = BeginCheckout() if cart.order_id else await self._checkout(cart, wanted)
+            command = BeginCheckout() if cart.order_id else await self._checkout(cart, wanted, order_id)
+            seen = -1 if cart.order_id else cart.version
             try:
                 began = await self._entities.ask(
                     CART,
@@ -76,16 +90,23 @@ class Placements:
                     command_id=sender.command_id,
                     body_hash=sender.body_hash,
                     correlation=sender.correlation,
+                    expect=seen if sender.expect < 0 else sender.expect,
                 )
+            except PreconditionFailed:
+                if sender.expect >= 0:
+                    raise
+                cart = await self._carts.see(sender.actor, cart_id, sender.correlation)
+                continue
             except Conflict as error:
                 if error.failure.code != "prices_expired":
                     raise
                 cart = await self._repriced(sender, cart_id, cart)
+                sender = msgspec.structs.replace(sender, expect=-1)  # it was the expected one; we have changed it
                 continue
-            order_id = (began.data or {}).get("order_id", "")
-            answer = await self.continue_checkout(cart_id, order_id, sender.correlation, began.version)
-            return PlacedOrder(order_id, answer, repeated=began.duplicate or order_id != command.order_id)
-        raise Conflict("Prices keep running out.", code="prices_expired", retry_after_ms=500)
+            ordered = (began.data or {}).get("order_id", "")
+            answer = await self.continue_checkout(cart_id, ordered, sender.correlation, began.version)
+            return PlacedOrder(ordered, answer, repeated=began.duplicate or ordered != command.order_id)
+        raise Conflict("The cart keeps changing.", code="cart_contended", retry_after_ms=500)
 
     async def continue_checkout(
         self, cart_id: str, order_id: str, correlation: str = "", near_version: int = 0
@@ -110,6 +131,9 @@ class Placements:
             if error.failure.code not in _ALREADY_PLACED:
                 await self._reopen(cart_id, order_id, error, correlation)
                 raise
+            if await self._is_of_another_cart(order_id, cart_id):  # one key for two carts at once
+                await self._reopen(cart_id, order_id, error, correlation)
+                raise _key_reused() from None
             answer = None
         await self._complete(cart_id, order_id, correlation)
         if answer is None or answer.duplicate:  # the answer to a repeat shows the order as it was placed
@@ -124,7 +148,14 @@ class Placements:
             return False
         return cart.status == "checking_out" and cart.order_id == order_id
 
-    async def _checkout(self, cart: CartSeen, wanted: Wanted) -> BeginCheckout:
+    async def _is_of_another_cart(self, order_id: str, cart_id: str) -> bool:
+        try:
+            answer = await self._entities.read(ORDER, order_id, actor=SYSTEM)
+        except NotFound:
+            return False
+        return _see_source(answer.view).cart_id != cart_id
+
+    async def _checkout(self, cart: CartSeen, wanted: Wanted, order_id: str) -> BeginCheckout:
         merchant = await self._merchants.merchant(cart.merchant_id) if cart.merchant_id else None
         if merchant is None or not merchant.active:
             raise Conflict(
@@ -155,7 +186,7 @@ class Placements:
             delivery_fee_minor=fee,
             accept_within_ms=merchant.accept_within_ms,
         )
-        return BeginCheckout(new_id(), -1 if wanted.expected_total_minor is None else subtotal, terms)
+        return BeginCheckout(order_id, -1 if wanted.expected_total_minor is None else subtotal, terms)
 
     async def _repriced(self, sender: Sender, cart_id: str, before: CartSeen) -> CartSeen:
         await self._carts.reprice(cart_id, sender.correlation)
@@ -202,6 +233,10 @@ class Placements:
             command_id=derived_command_id("cancel-checkout", cart_id, order_id),
             correlation=correlation,
         )
+
+
+def _key_reused() -> Invalid:
+    return Invalid("This key was used with another body.", code="idempotency_key_reused")
 
 
 def _not_checking_out() -> Conflict:

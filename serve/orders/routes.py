@@ -10,7 +10,7 @@ from actors import order_commands
 from actors.order_history import HistoryEntry
 from actors.order_status import Fulfilment, OrderStatus
 from domain.errors import NotFound, invalid_field
-from domain.times import SECOND_MS, from_datetime, from_rfc3339, to_rfc3339
+from domain.times import MOMENT_MS_MAX, SECOND_MS, from_datetime, from_rfc3339, to_rfc3339
 from serve.orders import schemas
 from serve.orders.listing import listed
 from serve.platform.answers import read_answer, replayed, sender_of, view_answer
@@ -50,12 +50,13 @@ class _History(msgspec.Struct):
         **problems(
             _404="No such cart, or not yours.",
             _409="The cart cannot be ordered as it is: `code` and `current` say why.",
+            _412="`If-Match` is stale.",
             **_BAD,
         ),
     },
 )
 async def create_order(call: Call, body: schemas.CreateOrder) -> Answer:
-    """Order a cart, exactly once: pressed twice, also on two devices, it gives one order."""
+    """Order a cart, exactly once: pressed twice, also on two devices, it gives one order. `If-Match` is the cart's."""
     wanted = Wanted(
         fulfilment=Fulfilment(body.fulfilment),
         payment_method=body.payment_method,
@@ -63,7 +64,8 @@ async def create_order(call: Call, body: schemas.CreateOrder) -> Answer:
         instructions=body.instructions,
         expected_total_minor=None if body.expected_total is None else body.expected_total.amount,
     )
-    placed = await call.runtime.placements.place(sender_of(call), body.cart_id, wanted)
+    key = call.idempotency_key() or ""
+    placed = await call.runtime.placements.place(sender_of(call), body.cart_id, wanted, key)
     status = HTTPStatus.OK if placed.repeated else HTTPStatus.CREATED
     headers = [
         (b"etag", etag(placed.answer.version)),
@@ -87,6 +89,8 @@ async def list_orders(call: Call, query: Annotated[schemas.OrderList, Query()]) 
 @router.get("/user/{user_id}", response_model=schemas.OrderPage, responses=problems(**_UNKNOWN, **_BAD))
 async def list_orders_of_user(call: Call, user_id: str, query: Annotated[schemas.OrdersOfUser, Query()]) -> Answer:
     """A user's orders, newest first: your own only, unless you are an admin."""
+    if not user_id.isprintable():
+        raise NotFound("There is no such list of orders.")
     return await _list(call, OrderFilter(user_id=user_id), query)
 
 
@@ -182,8 +186,9 @@ async def _list(call: Call, party: OrderFilter, query: schemas.OrdersOfUser) -> 
 
 
 def _moments(query: schemas.OrderWindow) -> tuple[int, int]:
-    since = 0 if query.since is None else from_datetime(query.since)
-    until = 0 if query.until is None else from_datetime(query.until)
+    """Milliseconds, 0 for none. What lies outside the times that a timestamp can say is as far as one goes."""
+    since = 0 if query.since is None else min(max(0, from_datetime(query.since)), MOMENT_MS_MAX)
+    until = 0 if query.until is None else min(max(1, from_datetime(query.until)), MOMENT_MS_MAX)
     if until and since > until:
         raise invalid_field("until", "before_since", "Must not be before `since`.")
     return since, until

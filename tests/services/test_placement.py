@@ -2,15 +2,16 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from actors.cart_commands import BeginCheckout, CompleteCheckout
+from actors.cart_commands import BeginCheckout, CompleteCheckout, SetQuantity
 from actors.kinds import KINDS
 from actors.order_commands import Place
 from actors.order_status import Fulfilment
 from actors.runtime.entity import Actor
 from actors.runtime.tail import TailRunner
-from domain.errors import Invalid, Unavailable
+from domain.errors import Conflict, Invalid, PreconditionFailed, Unavailable
 from domain.times import SECOND_MS
 from services.carts import Carts, Sender
 from services.history import History
@@ -19,7 +20,7 @@ from services.products import ProductCache
 from services.reactions import CART_TOPIC, ORDER_TOPIC, reactions
 from storage.journal.interface import Cursor, Row
 from storage.journal.memory import MemoryJournal
-from tests.serve.house import ALICE, House
+from tests.serve.house import ALICE, MERCHANT, House
 
 
 class EdgeDiedError(Exception):
@@ -43,6 +44,19 @@ class DyingEdge:
 
     async def read(self, *args: Any, **more: Any) -> Any:
         return await self._client.read(*args, **more)
+
+
+class OtherDevice(DyingEdge):
+    """Sets line 1 to each of `quantities` in turn, just before a checkout begins."""
+
+    def __init__(self, client: Any, *quantities: int) -> None:
+        super().__init__(client, BeginCheckout, executed=False)
+        self._quantities = list(quantities)
+
+    async def ask(self, kind: str, id: str, command: Any, **more: Any) -> Any:
+        if isinstance(command, BeginCheckout) and self._quantities:
+            await self._client.ask(kind, id, SetQuantity("1", self._quantities.pop(0)), actor=ALICES.actor)
+        return await self._client.ask(kind, id, command, **more)
 
 
 class Topics:
@@ -175,6 +189,52 @@ async def test_terms_that_the_order_refuses_open_the_cart_again(house: House) ->
     assert orders(house) == []
     placed = await placements(house, house.local.client).place(ALICES, cart_id, WANTED)
     assert not placed.repeated
+
+
+async def test_an_edit_while_ordering_does_not_get_past_the_minimum_order(house: House) -> None:
+    cart_id = await filled_cart(house)
+    merchant = house.catalog.merchants_by_id[MERCHANT]
+    house.catalog.merchants_by_id[MERCHANT] = msgspec.structs.replace(merchant, minimum_order_minor=700)
+    with pytest.raises(Conflict) as caught:
+        await placements(house, OtherDevice(house.local.client, 1)).place(ALICES, cart_id, WANTED)
+    assert caught.value.failure.code == "below_minimum_order"
+    assert orders(house) == []
+
+
+async def test_an_edit_while_ordering_is_part_of_the_order_and_endless_edits_are_refused(house: House) -> None:
+    cart_id = await filled_cart(house)
+    with pytest.raises(Conflict) as caught:
+        await placements(house, OtherDevice(house.local.client, 3, 4, 5)).place(ALICES, cart_id, WANTED)
+    assert (caught.value.failure.code, caught.value.failure.retry_after_ms) == ("cart_contended", 500)
+    await placements(house, OtherDevice(house.local.client, 7)).place(ALICES, cart_id, WANTED)
+    assert [row["total_minor"] for row in orders(house)] == [7 * 350]
+
+
+async def test_an_edit_while_ordering_an_expected_version_is_refused(house: House) -> None:
+    cart_id = await filled_cart(house)
+    sender = msgspec.structs.replace(ALICES, expect=2)
+    with pytest.raises(PreconditionFailed):
+        await placements(house, OtherDevice(house.local.client, 3)).place(sender, cart_id, WANTED)
+    assert orders(house) == []
+
+
+async def test_one_key_for_two_carts_at_once_orders_one_of_them(house: House) -> None:
+    one, two = await filled_cart(house), await filled_cart(house)
+
+    class SecondAtOnce(DyingEdge):
+        async def ask(self, kind: str, id: str, command: Any, **more: Any) -> Any:
+            if isinstance(command, BeginCheckout):
+                await placements(house, self._client).place(ALICES, two, WANTED, "key")
+            return await self._client.ask(kind, id, command, **more)
+
+    with pytest.raises(Invalid) as caught:
+        await placements(house, SecondAtOnce(house.local.client, Place, executed=False)).place(
+            ALICES, one, WANTED, "key"
+        )
+    assert caught.value.failure.code == "idempotency_key_reused"
+    await react(house)
+    assert [row["cart_id"] for row in orders(house)] == [two]
+    assert house.store.index["carts"][one]["status"] == "open"
 
 
 async def test_what_happened_is_published_once_per_event_without_its_content(house: House) -> None:
