@@ -15,6 +15,7 @@ from actors.runtime.codec import KindCodec
 from actors.runtime.entity import Actor, EntityKind
 from domain.errors import FieldError, Invalid, NotFound, invalid_field
 from domain.ids import is_uuid
+from domain.text import check_id
 from services.carts import Carts, Sender
 from services.catalog import Catalog
 from services.entities import CART, ORDER, Answered, Entities
@@ -112,13 +113,12 @@ class DeviceCommands:
             create = _read(_Create, args)
             currency = create.currency
             if create.merchant_id:
-                currency = (await self._catalog.merchant(create.merchant_id)).currency
+                currency = (await self._catalog.merchant(check_id(create.merchant_id, "merchant_id"))).currency
             return await self._carts.create(sender, cart_id, currency, create.merchant_id)
         if op == "add_line":
             add = _read(_AddLine, args)
-            return await self._carts.add_item(
-                sender, cart_id, add.product_id, add.quantity, add.options, add.instructions
-            )
+            product_id = check_id(add.product_id, "product_id")
+            return await self._carts.add_item(sender, cart_id, product_id, add.quantity, add.options, add.instructions)
         change = _read(_UpdateLine, args)
         return await self._carts.set_item(
             sender, cart_id, change.line_id, change.quantity, change.options, change.instructions

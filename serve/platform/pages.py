@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from domain.errors import invalid_field
+from domain.errors import Invalid, invalid_field
+from domain.times import MOMENT_MS_MAX
 from serve.platform.call import Answer, json_answer
 from services.listings import Place
 
@@ -28,12 +29,20 @@ def page(items: Sequence[Any], after: Place | str | None) -> Answer:
 
 def place_of(cursor: str | None) -> Place | None:
     """Where a time-ordered list goes on. `Invalid` for what is no cursor of ours."""
-    return None if not cursor else _read(cursor, _decode_place)
+    if not cursor:
+        return None
+    place: Place = _read(cursor, _decode_place)
+    if not (0 <= place.at_ms <= MOMENT_MS_MAX and place.id.isprintable()):
+        raise _no_cursor()
+    return place
 
 
 def id_of(cursor: str | None) -> str:
     """Where an id-ordered list goes on ("" from the beginning)."""
-    return "" if not cursor else str(_read(cursor, _decode_id))
+    after = "" if not cursor else str(_read(cursor, _decode_id))
+    if not after.isprintable():
+        raise _no_cursor()
+    return after
 
 
 def _text(raw: bytes) -> str:
@@ -44,4 +53,8 @@ def _read(cursor: str, decode: Any) -> Any:
     try:
         return decode(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise invalid_field("cursor", "invalid_cursor", "Not a cursor of this list.") from None
+        raise _no_cursor() from None
+
+
+def _no_cursor() -> Invalid:
+    return invalid_field("cursor", "invalid_cursor", "Not a cursor of this list.")

@@ -1,4 +1,7 @@
 import asyncio
+import base64
+
+import msgspec
 
 from domain.ids import new_id
 from tests.serve.house import ADMIN, ALICE, BOB, BREAD, COURIER, MERCHANT, OTHER_MERCHANT, STAFF, House
@@ -44,6 +47,32 @@ async def test_a_repeated_key_gives_the_first_answer_and_another_body_is_refused
     assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
     other = await house.order(cart["id"], key, instructions="another body")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_key_that_ordered_one_cart_orders_no_other(house: House) -> None:
+    one, two = await house.new_cart(), await house.new_cart()
+    for cart in (one, two):
+        await house.add(cart["id"])
+    key = house.bearer() | {"Idempotency-Key": "press-1"}
+    first = await house.order(one["id"], key)
+    other = await house.order(two["id"], key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await house.order(one["id"], key)).json()["id"] == first.json()["id"]
+    bobs = await house.new_cart(house.bearer(BOB))
+    await house.add(bobs["id"], headers=house.bearer(BOB))
+    assert (await house.order(bobs["id"], house.bearer(BOB) | {"Idempotency-Key": "press-1"})).status_code == 201
+    assert (await house.order(two["id"])).status_code == 201
+
+
+async def test_ordering_takes_the_carts_version(house: House) -> None:
+    cart = await house.new_cart()
+    await house.add(cart["id"])
+    stale = await house.order(cart["id"], house.bearer() | {"If-Match": '"1"'})
+    assert (stale.status_code, stale.json()["code"]) == (412, "precondition_failed")
+    house.clock.advance(seconds=4_000)  # prices are renewed on the way: that change is our own
+    current = house.bearer() | {"If-Match": '"2"', "Idempotency-Key": "press-1"}
+    assert (await house.order(cart["id"], current)).status_code == 201
+    assert (await house.order(cart["id"], current)).status_code == 200
 
 
 async def test_what_cannot_be_ordered_says_why(house: House) -> None:
@@ -214,6 +243,37 @@ async def test_lists_are_for_the_parties_and_go_page_by_page(house: House) -> No
     ):
         assert (await house.http.get(path, params=params, headers=headers)).status_code == 404
     assert (await house.http.get(f"{path}/user/{ALICE}", headers=house.bearer(BOB))).status_code == 404
+
+
+async def test_times_at_the_ends_of_the_calendar_are_times_too(house: House) -> None:
+    await house.new_order()
+    for params, found in (
+        ({"since": "0001-01-01T00:00:00+14:00"}, 1),
+        ({"since": "9999-12-31T23:59:59-14:00"}, 0),
+        ({"until": "9999-12-31T23:59:59-14:00"}, 1),
+        ({"until": "1970-01-01T00:00:00Z"}, 0),
+        ({"until": "0001-01-01T00:00:00+14:00"}, 0),
+    ):
+        answer = await house.http.get("/api/v1/orders", params=params, headers=house.bearer())
+        assert (answer.status_code, len(answer.json()["items"])) == (200, found), params
+
+
+async def test_a_forged_cursor_is_no_cursor(house: House) -> None:
+    def forged(place: object) -> str:
+        return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).rstrip(b"=").decode()
+
+    cases: list[tuple[str, object]] = [(path, "\0") for path in ("merchants", f"merchants/{MERCHANT}/menu")]
+    for path in ("carts", "orders"):
+        cases += [(path, place) for place in ((2**64 - 1, "x"), (-1, "x"), (10**17, "x"), (0, "\0"))]
+    for path, place in cases:
+        params = {"cursor": forged(place)}
+        answer = await house.http.get(f"/api/v1/{path}", params=params, headers=house.bearer())
+        assert answer.json()["errors"][0]["code"] == "invalid_cursor", (path, place)
+
+
+async def test_a_users_id_that_is_no_text_is_unknown(house: House) -> None:
+    path = "/api/v1/orders/user/%00"
+    assert (await house.http.get(path, headers=house.bearer(ADMIN, "admin"))).status_code == 404
 
 
 async def test_a_wrong_filter_names_the_field(house: House) -> None:

@@ -78,6 +78,9 @@ async def test_the_name_of_the_operation_cannot_be_smuggled_into_the_arguments(
     [
         ("add_line", {}, "$"),
         ("add_line", {"product_id": 7}, "product_id"),
+        ("add_line", {"product_id": "\0"}, "product_id"),
+        ("add_line", {"product_id": ""}, "product_id"),
+        ("create", {"merchant_id": "\0"}, "merchant_id"),
         ("add_line", {"product_id": BREAD, "quantity": "2"}, "quantity"),
         ("add_line", {"product_id": BREAD, "quantity": 0}, "quantity"),
         ("add_line", {"product_id": BREAD, "options": ["x"]}, "options.0"),
