@@ -3,6 +3,7 @@
 from storage.models.base import Base
 from storage.models.catalog import Organization, Product
 from storage.models.index import INDEX_TABLES, CartIndex, OrderIndex
+from storage.models.locations import Location, Room
 from storage.models.reactions import DeadLetter, ReactionCursor, ReactionRetry
 from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow, ShardRow, SnapshotRow
 
@@ -13,12 +14,14 @@ __all__ = [
     "DeadLetter",
     "HostRow",
     "JournalRow",
+    "Location",
     "OrderIndex",
     "Organization",
     "Product",
     "ReactionCursor",
     "ReactionRetry",
     "ReminderRow",
+    "Room",
     "ShardMapRow",
     "ShardRow",
     "SnapshotRow",
