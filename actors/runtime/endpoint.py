@@ -79,7 +79,7 @@ class HostEndpoint:
         return self._encode(self._take(outbox))
 
     def _encode(self, replies: list[Reply]) -> bytes:
-        epoch, map_version = self._host.lease.epoch, self._host.map.version
+        epoch, map_version = self._host.lease.epoch, self._host.shards.map.version
         try:
             return _encode.encode(Incoming(epoch, map_version, replies))
         except Exception:

@@ -4,7 +4,7 @@ Plain asyncio, no Ray: `host_actor.py` wraps it in an actor, `local.py` and the 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Protocol
@@ -15,14 +15,16 @@ from actors.runtime.cell import Cell
 from actors.runtime.clock import Clock
 from actors.runtime.codec import KindCodec
 from actors.runtime.entity import EntityKind
+from actors.runtime.leases import renewed
 from actors.runtime.limits import Limits
 from actors.runtime.loader import Loader
 from actors.runtime.mailboxes import Mailbox, Mailboxes, send_away
-from actors.runtime.memory import MemoryBudget
+from actors.runtime.ownership import Ownership
 from actors.runtime.repeats import Repeats
-from actors.runtime.shards import SHARDS, shard_of
+from actors.runtime.residents import Residents
+from actors.runtime.shards import shard_of
 from actors.runtime.snapshots import Snapshots
-from actors.runtime.status import HostStatus
+from actors.runtime.status import HostStatus, status_of
 from actors.runtime.timers import Timers
 from actors.runtime.turns import Sink, Turns
 from actors.runtime.watches import Told, WatchTable
@@ -43,7 +45,7 @@ from actors.runtime.wire import (
 )
 from actors.runtime.writer import Entry, JournalWriter
 from domain.errors import DeadlineExceeded, Failure, TooMany, Unavailable
-from storage.journal.interface import Fenced, Journal, Lease, NewRow, Placement, Reminder, ShardMap
+from storage.journal.interface import Journal, Lease, NewRow, Placement, Reminder
 
 log = structlog.get_logger()
 
@@ -77,50 +79,46 @@ class Host:
     ) -> None:
         self.name = name
         self.lease = Lease(name, 0)
-        self.map = ShardMap(0, ("",) * SHARDS)
         self.limits = limits
         self._placement = placement
         self._clock = clock
         self._publisher = publisher
         self._on_fenced = on_fenced
         self._codecs = {kind: KindCodec(entity) for kind, entity in kinds.items()}
-        self._cells: dict[str, Cell] = {}
         self._mailboxes = Mailboxes()
-        self._owned: set[int] = set()
-        self._giving: set[int] = set()
         self._unsettled = False
-        self._running = False
+        self.running = False
         self._told: dict[str, list[Change]] = {}
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._tending: asyncio.Task[Any] | None = None
-        self._releasing: set[asyncio.Task[list[str]]] = set()
-        self._map_refreshed = 0.0
-        self._refreshing: asyncio.Task[None] | None = None
+        self.shards = Ownership(name, placement, self)
         self.watches = WatchTable(limits.watch_lease_seconds)
         self.writer = JournalWriter(journal, self, limits)
         self.snapshots = Snapshots(journal, limits)
+        self.residents = Residents(self.snapshots, limits, self._mailboxes.__contains__)
+        self._cells = self.residents.cells
         self.turns = Turns(self.writer, self.watches, clock, limits, self._tell, self._reminded)
         self.repeats = Repeats(journal, limits, self.spawn)
-        self._loader = Loader(journal, limits, self._safe_to_load)
+        self.loader = Loader(journal, limits, self._safe_to_load)
         self._journal = journal
-        self._timers = Timers(journal, clock, limits, lambda: self._owned, self._fire)
-        self._budget = MemoryBudget(limits)
+        self.timers = Timers(journal, clock, limits, lambda: self.shards.owned, self._fire)
 
     # -- life -------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Fence every earlier incarnation, learn which shards are ours, begin."""
         self.lease = await self._placement.take_epoch(self.name)
-        await self.refresh_map()
-        self._running = True
-        self._timers.start()
+        await self.shards.refresh()
+        self.running = True
+        self.timers.start()
         self._tending = self.spawn(self._tend_forever())
-        log.info("host_started", host=self.name, epoch=self.lease.epoch, shards=len(self._owned))
+        log.info("host_started", host=self.name, epoch=self.lease.epoch, shards=len(self.shards.owned))
 
     async def stop(self) -> None:
         """Commit what is queued, snapshot what is live, answer the rest `retry`."""
-        self._running = False
-        self._timers.stop()
+        self.running = False
+        self.shards.stop()
+        self.timers.stop()
         self._bounce_all()
         await self.writer.flush()
         if self._tending is not None:
@@ -135,11 +133,12 @@ class Host:
 
     def fenced(self) -> None:
         """Another incarnation took over: forget everything at once (invariant 2)."""
-        if not self._running:
+        if not self.running:
             return
         log.warning("host_fenced", host=self.name, epoch=self.lease.epoch)
-        self._running = False
-        self._timers.stop()
+        self.running = False
+        self.shards.stop()
+        self.timers.stop()
         self.writer.close()
         self._cells.clear()
         self._bounce_all()
@@ -148,40 +147,13 @@ class Host:
         self._on_fenced()
 
     async def renew_lease(self) -> None:
-        """Take a new epoch (which waits until the old one's commits have landed or died). Never gives up."""
-        pause = 0.02
-        while True:
-            try:
-                self.lease = await self._placement.take_epoch(self.name, held=self.lease.epoch)
-            except Fenced:
-                raise
-            except Exception as error:
-                log.warning("lease_not_renewed", host=self.name, error=repr(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 0.5)
-            else:
-                return
-
-    async def refresh_map(self) -> ShardMap:
-        """Read the shard map; entities of shards that went elsewhere leave memory."""
-        shard_map = await self._placement.shard_map()
-        if shard_map.version >= self.map.version:
-            self.adopt_map(shard_map)
-        return self.map
-
-    def adopt_map(self, shard_map: ShardMap) -> None:
-        self.map = shard_map
-        owned = {shard for shard, owner in enumerate(shard_map.owners) if owner == self.name} - self._giving
-        lost = self._owned - owned
-        self._owned = owned
-        if lost:
-            self._forget(lost)
+        self.lease = await renewed(self._placement, self.lease)
 
     # -- requests ---------------------------------------------------------------------------------------------
 
     def submit(self, env: Envelope, sink: Sink) -> None:
         """Take one request; `sink` is called exactly once with its reply, now or later."""
-        if not self._running:
+        if not self.running:
             sink(Reply(env.corr, RETRY))
         elif env.mode in (WATCH_GROUP, UNWATCH_GROUP):
             self._watch_group(env, sink)
@@ -190,9 +162,9 @@ class Host:
         elif env.mode == UNWATCH:
             self.watches.unwatch(f"{env.kind}/{env.id}", env.device)
             sink(Reply(env.corr, OK))
-        elif (shard := shard_of(env.kind, env.id)) not in self._owned:
-            self._map_in_doubt()
-            sink(Reply(env.corr, NOT_OWNER, self.map.version))
+        elif (shard := shard_of(env.kind, env.id)) not in self.shards.owned:
+            self.shards.in_doubt()
+            sink(Reply(env.corr, NOT_OWNER, self.shards.map.version))
         elif self._mailboxes.queued + len(self.writer) >= self.limits.host_commands_max:
             sink(Reply(env.corr, FAILED, failure=_FULL_HOST))
         else:
@@ -210,7 +182,7 @@ class Host:
             return
         mailbox = self._mailboxes.open(key, Cell(self._codecs[env.kind], env.id, shard))
         self._wait(mailbox, env, sink)
-        self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
+        self.loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
 
     def _wait(self, mailbox: Mailbox, env: Envelope, sink: Sink) -> None:
         if len(mailbox.waiting) >= self.limits.mailbox_commands_max:
@@ -221,7 +193,7 @@ class Host:
     def _loaded(self, key: str, mailbox: Mailbox, ready: Cell | None, failure: Failure | None) -> None:
         if not self._mailboxes.close(key, mailbox):
             return
-        if ready is None or not self._running or mailbox.cell.shard not in self._owned:
+        if ready is None or not self.running or mailbox.cell.shard not in self.shards.owned:
             self._bounce(mailbox, failure)
             return
         ready.last_used = asyncio.get_running_loop().time()
@@ -249,7 +221,7 @@ class Host:
     def _bounce(self, mailbox: Mailbox, failure: Failure | None = None) -> None:
         """Send those who wait away; timers ring again."""
         for reminder in mailbox.timers:
-            self._timers.lost(reminder, failure is not None)
+            self.timers.lost(reminder, failure is not None)
         send_away(mailbox, failure)
 
     def _bounce_all(self) -> None:
@@ -317,7 +289,12 @@ class Host:
             versions = None
         if not self._mailboxes.close(key, mailbox):
             return
-        if versions is None or not self._running or self._cells.get(key) is not cell or cell.shard not in self._owned:
+        if (
+            versions is None
+            or not self.running
+            or self._cells.get(key) is not cell
+            or cell.shard not in self.shards.owned
+        ):
             self._bounce(mailbox)
         else:
             self._resume(mailbox, asked, versions)
@@ -332,9 +309,7 @@ class Host:
     # -- what the writer asks of its owner ----------------------------------------------------------------------
 
     def evict_broken(self, cell: Cell) -> None:
-        key = f"{cell.kind}/{cell.id}"
-        if self._cells.get(key) is cell:
-            del self._cells[key]
+        self.residents.evict(cell)
         self._unsettled = self._unsettled or cell.pending > 0
 
     def committed(self, entries: Sequence[Entry]) -> None:  # noqa: ARG002 - the entries told us as they were released
@@ -347,7 +322,7 @@ class Host:
             self._told.setdefault(gateway, []).append(told.change)
 
     def _reminded(self, _: Cell, row: NewRow) -> None:
-        self._timers.committed(row)
+        self.timers.committed(row)
 
     async def _safe_to_load(self) -> None:
         """Nothing is read back while a commit of an evicted entity may still be on its way."""
@@ -363,18 +338,18 @@ class Host:
     def _fire(self, reminder: Reminder) -> None:
         key = f"{reminder.kind}/{reminder.id}"
         codec = self._codecs.get(reminder.kind)
-        if codec is None or reminder.shard not in self._owned or not self._running:
+        if codec is None or reminder.shard not in self.shards.owned or not self.running:
             return
         mailbox, cell = self._mailboxes.get(key), self._cells.get(key)
         if mailbox is not None:
             mailbox.timers.append(reminder)
         elif cell is not None:
             cell.last_used = asyncio.get_running_loop().time()
-            self.turns.timer(cell, reminder, self._timers.lost)
+            self.turns.timer(cell, reminder, self.timers.lost)
         else:
             mailbox = self._mailboxes.open(key, Cell(codec, reminder.id, reminder.shard))
             mailbox.timers.append(reminder)
-            self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
+            self.loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
 
     async def _tend_forever(self) -> None:
         """Once a second: write snapshots that are due, forget expired watches, passivate (invariant 8)."""
@@ -386,106 +361,51 @@ class Host:
                 log.warning("tending_failed", host=self.name, error=repr(error))
 
     async def tend(self) -> None:
-        """One round of housekeeping."""
+        """One round of housekeeping. An idle host learns by it that it was fenced, before a caller has to."""
+        self.writer.prove()
         self.watches.sweep()
-        await self.refresh_map()
+        await self.shards.refresh()
         await self.snapshots.write_kept()
-        now = asyncio.get_running_loop().time()
-        leaving = self._budget.leaving(self._cells, now)
-        if leaving:
-            await self.passivate(leaving)
+        await self.residents.passivate_some()
 
-    async def passivate(self, keys: Iterable[str]) -> int:
-        """Snapshot these entities, then let those go that stayed quiet meanwhile."""
-        cells = {key: cell for key in keys if (cell := self._cells.get(key)) is not None and not cell.pending}
-        versions = {key: cell.version for key, cell in cells.items()}
+    async def snapshot(self, shards: set[int]) -> None:
+        await self.snapshots.write(self.residents.in_shards(shards).values())
+
+    async def settle(self, shards: set[int]) -> list[str]:
+        """Commit and snapshot all that these shards have under way; returns the keys of what is live."""
+        await self.writer.flush()
+        cells = self.residents.in_shards(shards)
         await self.snapshots.write(cells.values())
-        gone = 0
-        for key, cell in cells.items():
-            quiet = self._cells.get(key) is cell and not cell.pending and cell.version == versions[key]
-            if quiet and key not in self._mailboxes:
-                del self._cells[key]
-                gone += 1
-        return gone
-
-    async def release(self, shards: Sequence[int], to: str) -> list[str]:
-        """Give shards to another host, warm (invariant 11): returns the keys that were live, to be preloaded there.
-
-        From the first step on new commands for them are answered `not_owner`, and wait at the client. It is
-        brought to its end also when its caller goes away: else the shards would be with nobody.
-        """
-        releasing = asyncio.get_running_loop().create_task(self._release(shards, to))
-        self._releasing.add(releasing)
-        releasing.add_done_callback(self._releasing.discard)
-        return await asyncio.shield(releasing)
-
-    async def _release(self, shards: Sequence[int], to: str) -> list[str]:
-        giving = set(shards) & self._owned
-        if not giving:
-            return []
-        await self.snapshots.write(cell for cell in self._cells.values() if cell.shard in giving)
-        self._giving |= giving
-        self._owned -= giving
-        try:
-            await self.writer.flush()
-            cells = {key: cell for key, cell in self._cells.items() if cell.shard in giving}
-            await self.snapshots.write(cells.values())
-            shard_map = await self._placement.hand_over(self.lease, sorted(giving), to)
-        except Exception:
-            await self.writer.renew()  # whatever became of the hand-over, it cannot land from now on
-            self._taken_back(giving, await self._map_now())
-            raise
-        self._taken_back(giving, shard_map)
         return list(cells)
 
-    def _taken_back(self, giving: set[int], shard_map: ShardMap) -> None:
-        """The hand-over is decided, and `shard_map` was read after it: an older one must not be gone by.
+    async def renew(self) -> None:
+        await self.writer.renew()
 
-        Nor this one, if the answer to a later move overtook it.
-        """
-        self._giving -= giving
-        self.adopt_map(shard_map if shard_map.version >= self.map.version else self.map)
-        self._forget(giving)
-
-    async def _map_now(self) -> ShardMap:
-        """The map as it is from now on. Never gives up: without it nobody can tell whose the shards are."""
-        while True:
-            try:
-                return await self._placement.shard_map()
-            except Exception as error:
-                log.warning("map_not_read", host=self.name, error=repr(error))
-                await asyncio.sleep(0.05)
+    async def release(self, shards: Sequence[int], to: str) -> list[str]:
+        """See `Ownership.release`."""
+        return await self.shards.release(shards, to)
 
     async def adopt(self, keys: Sequence[str]) -> None:
         """Take over shards that the map gives us now, loading these entities before they are asked for."""
-        await self.refresh_map()
+        await self.shards.refresh()
         for key in keys:
             kind, _, id_ = key.partition("/")
             shard = shard_of(kind, id_)
-            if kind in self._codecs and shard in self._owned and key not in self._cells and key not in self._mailboxes:
+            if (
+                kind in self._codecs
+                and shard in self.shards.owned
+                and key not in self._cells
+                and key not in self._mailboxes
+            ):
                 mailbox = self._mailboxes.open(key, Cell(self._codecs[kind], id_, shard))
-                self._loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
+                self.loader.load(mailbox.cell, partial(self._loaded, key, mailbox))
 
-    def _forget(self, shards: set[int]) -> None:
+    def forget(self, shards: set[int]) -> None:
         """Also what is being loaded: it must not arrive when the shard has gone and come back meanwhile."""
-        for key in [key for key, cell in self._cells.items() if cell.shard in shards]:
-            del self._cells[key]
+        self.residents.forget(shards)
         for mailbox in self._mailboxes.close_shards(shards):
             self._bounce(mailbox)
-        self._timers.forget_shards(shards)
-
-    def _map_in_doubt(self) -> None:
-        """Someone thinks a shard is ours: look again, at most every 50 ms."""
-        now = asyncio.get_running_loop().time()
-        if now - self._map_refreshed >= 0.05 and (self._refreshing is None or self._refreshing.done()):
-            self._map_refreshed = now
-            self._refreshing = self.spawn(self._refresh_quietly())
-
-    async def _refresh_quietly(self) -> None:
-        try:
-            await self.refresh_map()
-        except Exception as error:
-            log.warning("map_not_read", host=self.name, error=repr(error))
+        self.timers.forget_shards(shards)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
@@ -494,28 +414,4 @@ class Host:
         return task
 
     def status(self) -> HostStatus:
-        live: dict[str, int] = {}
-        for cell in self._cells.values():
-            if cell.version:
-                live[cell.kind] = live.get(cell.kind, 0) + 1
-        return HostStatus(
-            name=self.name,
-            epoch=self.lease.epoch,
-            shards=len(self._owned),
-            map_version=self.map.version,
-            live=live,
-            live_bytes_estimate=sum(cell.cost for cell in self._cells.values()),
-            queued_rows=len(self.writer),
-            commits=self.writer.batches,
-            rows=self.writer.rows,
-            commit_failures=self.writer.failures,
-            executed=self.turns.executed,
-            rejected=self.turns.rejected,
-            poisoned=self.turns.poisoned,
-            repeated=self.repeats.answered,
-            activations=self._loader.activations,
-            timers_fired=self._timers.fired,
-            timers_overdue_ms=self._timers.overdue_ms,
-            watched=len(self.watches),
-            running=self._running,
-        )
+        return status_of(self)

@@ -39,7 +39,7 @@ async def run(progress: Progress, carts: int = CARTS) -> Metrics:
 
             with progress.step(f"{carts:,} carts, snapshots of them, one more line each"):
                 await each_once(lambda number: fill_cart(client, ids[number], catalog, LINES), carts, callers=WRITERS)
-                await runtime.hosts[HOST].passivate([f"cart/{cart}" for cart in ids])
+                await runtime.hosts[HOST].residents.passivate([f"cart/{cart}" for cart in ids])
                 await each_once(add_one_more, carts, callers=WRITERS)
             with progress.step("A new incarnation of the host"):
                 runtime.hosts[HOST].fenced()  # as after a crash: memory is gone, nothing was written

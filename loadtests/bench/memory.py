@@ -45,7 +45,7 @@ async def run(progress: Progress, carts: int = CARTS) -> Metrics:
 
             with progress.step(f"{WARMUP_CARTS:,} carts to warm up, then out of memory again"):
                 await each_once(lambda number: fill(number, "warm"), WARMUP_CARTS, callers=CALLERS)
-                await host.passivate([f"cart/{cart_id(number, 'warm')}" for number in range(WARMUP_CARTS)])
+                await host.residents.passivate([f"cart/{cart_id(number, 'warm')}" for number in range(WARMUP_CARTS)])
             before = _resident()
             with progress.step(f"{carts:,} live carts of {LINES} lines"):
                 _, seconds = await each_once(fill, carts, callers=CALLERS)

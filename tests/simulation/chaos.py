@@ -55,7 +55,7 @@ class Chaos:
         for one in world.everyone:
             if world.current.get(one.name) is not one:
                 world.kill(one, "a zombie at the end")
-            elif one.ready and not one.host._running:
+            elif one.ready and not one.host.running:
                 world.kill(one, "was being retired")
         needed = set(world.store.owners) | set(world.current)
         for name in sorted(needed - {""}):
@@ -188,7 +188,7 @@ class Chaos:
         one = self._one()
         if one is not None:
             keys = [key for key in list(one.host._cells) if self._rng.random() < 0.7]
-            await self._quietly(self._world.inside(one, one.host.passivate, keys))
+            await self._quietly(self._world.inside(one, one.host.residents.passivate, keys))
 
     async def _stale_placement(self) -> None:
         """There and back again: a shard returns before its old owner has looked."""

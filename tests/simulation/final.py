@@ -96,7 +96,7 @@ def _check_memory(world: World, reference: Reference) -> None:
         cell = one.host._cells.get(f"strand/{reference.entity}")
         if cell is None:
             continue
-        if cell.shard not in one.host._owned:
+        if cell.shard not in one.host.shards.owned:
             world.record.violate("1 one writer", f"{one} keeps {reference.entity}, whose shard it does not own")
             continue
         if cell.version != reference.version or cell.durable != cell.version:

@@ -119,13 +119,19 @@ class _SkipsTheRenewal(Host):
 
 
 class _KeepsLostShards(Host):
-    def _forget(self, shards: set[int]) -> None: ...
+    def forget(self, shards: set[int]) -> None: ...
 
 
 class _ServesForeignShards(Host):
-    def adopt_map(self, shard_map: ShardMap) -> None:
-        super().adopt_map(shard_map)
-        self._owned = set(range(SHARDS))
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        take = self.shards.take
+
+        def take_all(shard_map: ShardMap) -> None:
+            take(shard_map)
+            self.shards.owned = set(range(SHARDS))
+
+        self.shards.take = take_all  # type: ignore[method-assign]
 
 
 class _HandsOverUnflushed(Host):
@@ -138,10 +144,15 @@ class _HandsOverUnflushed(Host):
 
 
 class _PassivatesTheBusy(Host):
-    async def passivate(self, keys: Iterable[str]) -> int:
-        for key in list(keys):
-            self._cells.pop(key, None)
-        return 0
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+
+        async def passivate(keys: Iterable[str]) -> int:
+            for key in list(keys):
+                self._cells.pop(key, None)
+            return 0
+
+        self.residents.passivate = passivate  # type: ignore[method-assign]
 
 
 class _SnapshotsTheUncommitted(Host):
@@ -177,7 +188,7 @@ class _TimersLiveInMemory(Host):
 
         async def scan() -> None: ...
 
-        self._timers.scan = scan  # type: ignore[method-assign]
+        self.timers.scan = scan  # type: ignore[method-assign]
 
 
 class _TimersAreLate(Host):

@@ -42,6 +42,7 @@ class Gate(Faults):
         self.open = asyncio.Event()
         self.open.set()
         self.before: list[Exception] = []
+        self.only_rows = False
         self.inside: list[Exception] = []
         self.after: list[Exception] = []
         self.reads: list[Exception] = []
@@ -50,7 +51,7 @@ class Gate(Faults):
         self.batches: list[list[NewRow]] = []
 
     async def before_commit(self, rows: Sequence[NewRow]) -> None:
-        if self.before:
+        if self.before and (rows or not self.only_rows):
             raise self.before.pop(0)
 
     async def in_transaction(self, rows: Sequence[NewRow]) -> None:

@@ -94,13 +94,13 @@ async def test_a_poisoned_apply_on_a_freshly_loaded_entity_is_not_snapshotted():
         for _ in range(5):
             await rig.client.ask("counter", "a", Add(1), actor=OWNER)
         await rig.host.tend()
-        await rig.host.passivate(["counter/a"])
+        await rig.host.residents.passivate(["counter/a"])
         rig.store.snapshots.clear()
         with pytest.raises(Internal):
             await rig.client.ask("counter", "a", Explode("apply"), actor=OWNER)
         await rig.host.tend()
         assert rig.store.snapshots == {}
-        await rig.host.passivate(["counter/a"])
+        await rig.host.residents.passivate(["counter/a"])
         assert (await rig.client.ask("counter", "a", Add(0), actor=OWNER)).data == {"total": 5}
 
 
@@ -155,7 +155,7 @@ async def test_a_state_that_cannot_be_snapshotted_does_not_stop_its_host():
     async with Rig({"counter": _Unsayable()}, snapshot_every_versions=1) as rig:
         assert (await rig.client.ask("counter", "a", Add(1), actor=OWNER)).version == 1
         assert (await rig.client.ask("counter", "b", Add(1), actor=OWNER)).version == 1
-        await rig.host.passivate(["counter/a", "counter/b"])
+        await rig.host.residents.passivate(["counter/a", "counter/b"])
         assert (await rig.client.ask("counter", "a", Add(1), actor=OWNER)).version == 2
 
 

@@ -71,7 +71,7 @@ async def test_an_entity_with_a_commit_under_way_does_not_leave():
         rig.gate.open.clear()
         asked = asyncio.create_task(rig.client.ask("counter", "a", Add(1), actor=OWNER))
         await asyncio.sleep(0.01)
-        assert await rig.host.passivate(["counter/a"]) == 0
+        assert await rig.host.residents.passivate(["counter/a"]) == 0
         rig.gate.open.set()
         assert (await asked).version == 2
 
@@ -81,7 +81,7 @@ async def test_an_entity_used_while_its_snapshot_is_written_does_not_leave():
     async with Rig() as rig:
         await rig.client.ask("counter", "a", Add(1), actor=OWNER)
         rig.gate.read_seconds = 1.0
-        leaving = asyncio.create_task(rig.host.passivate(["counter/a"]))
+        leaving = asyncio.create_task(rig.host.residents.passivate(["counter/a"]))
         await asyncio.sleep(0.5)
         await rig.client.ask("counter", "a", Add(1), actor=OWNER)
         assert await leaving == 0
@@ -127,7 +127,7 @@ async def test_without_any_snapshot_nothing_is_lost():
     async with Rig(snapshot_every_versions=2) as rig:
         for number in range(20):
             await rig.client.ask("counter", f"e{number % 4}", Add(number), actor=OWNER)
-        await rig.host.passivate(list(rig.host._cells))
+        await rig.host.residents.passivate(list(rig.host._cells))
         rig.store.snapshots.clear()
         assert [await total(rig, f"e{number}") for number in range(4)] == [40, 45, 50, 55]
 
@@ -136,7 +136,7 @@ async def test_without_any_snapshot_nothing_is_lost():
 async def test_a_damaged_snapshot_is_passed_over():
     async with Rig() as rig:
         await rig.client.ask("counter", "a", Add(5), actor=OWNER)
-        await rig.host.passivate(["counter/a"])
+        await rig.host.residents.passivate(["counter/a"])
         damaged = msgspec.structs.replace(rig.store.snapshots["counter", "a"], data=b"\xc1damaged")
         rig.store.snapshots["counter", "a"] = damaged
         assert await total(rig, "a") == 5
@@ -187,7 +187,7 @@ async def test_an_id_that_the_database_cannot_read_does_not_keep_the_others_from
     async with Rig() as rig:
         for key in ("a", "b", "c"):
             await rig.client.ask("counter", key, Add(1), actor=OWNER)
-        await rig.host.passivate(["counter/a", "counter/b", "counter/c"])
+        await rig.host.residents.passivate(["counter/a", "counter/b", "counter/c"])
         load = rig.journal.load
 
         async def as_postgres(keys):

@@ -73,7 +73,7 @@ async def test_what_is_being_loaded_when_its_shard_leaves_does_not_arrive_when_i
     async with Rig(hosts=TWO) as rig:
         key = rig.key_on("host-1")
         await rig.client.ask("counter", key, Add(1), actor=OWNER)
-        await rig.host.passivate([f"counter/{key}"])
+        await rig.host.residents.passivate([f"counter/{key}"])
         load, slow = rig.journal.load, asyncio.Event()
 
         async def slow_load(keys):
@@ -264,3 +264,12 @@ async def test_stale_routes_do_not_pile_up_looks_at_the_map_when_the_database_is
             await asyncio.sleep(0.1)
         assert {reply.status for reply in replies} == {NOT_OWNER}
         assert rig.gate.operations.count("shard_map") < 12
+
+
+@virtual
+async def test_an_idle_host_learns_that_it_was_superseded_before_anybody_asks_it():
+    async with Rig() as rig:
+        old = rig.host
+        await rig.placement.take_epoch("host-1")
+        await asyncio.sleep(2.5)
+        assert not old.running

@@ -155,11 +155,11 @@ async def test_a_repeat_is_known_across_passivation_restart_and_deleted_snapshot
         await rig.client.ask("counter", "a", Add(5), actor=OWNER, command_id=FIRST)
         for _ in range(3):
             await rig.client.ask("counter", "a", Add(1), actor=OWNER)
-        await rig.host.passivate(["counter/a"])
+        await rig.host.residents.passivate(["counter/a"])
         assert (await rig.client.ask("counter", "a", Add(5), actor=OWNER, command_id=FIRST)).version == 1
         for _ in range(3):
             await rig.client.ask("counter", "a", Add(1), actor=OWNER)
-        await rig.host.passivate(["counter/a"])
+        await rig.host.residents.passivate(["counter/a"])
         await rig.start_host("host-1")
         assert (await rig.client.ask("counter", "a", Add(5), actor=OWNER, command_id=FIRST)).version == 1
         rig.store.snapshots.clear()
