@@ -23,12 +23,24 @@ OLDEST_POSTGRES = 150_000
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: `postgresql://atrium@127.0.0.1:5432/atrium`."""
-    parts = urlsplit(url)
+    """The URL as it may be shown: `postgresql://atrium@127.0.0.1:5432/atrium`. Of one that is none: its scheme."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return f"{url.partition('://')[0]}://…"
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     user = f"{parts.username}@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{user}{host}{port}{parts.path}"
+
+
+def _malformed(url: str) -> str:
+    """Why this is no URL, "" if it is one. A driver's own words for it may quote a part of the password."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return "it is not a URL; characters like / and # in a password must be written as %2F and %23"
+    return ""
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -54,6 +66,8 @@ def is_free_port(port: int) -> bool:
 
 def check_database(url: str) -> None:
     """Connect once. Raises `DatabaseError`, `DataTooNewError`."""
+    if malformed := _malformed(url):
+        raise DatabaseError(f"the database {without_password(url)} cannot be used: {malformed}")
     try:
         asyncio.run(_check_database(url))
     except SchemaTooNew as error:
@@ -86,6 +100,8 @@ def migrate(url: str) -> str:
 
 def check_redis(url: str) -> None:
     """Ping once. Raises `RedisError`."""
+    if malformed := _malformed(url):
+        raise RedisError(f"Redis {without_password(url)} cannot be used: {malformed}")
     try:
         with Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=CONNECT_SECONDS) as client:
             client.ping()

@@ -175,12 +175,11 @@ def configure_logging(
     """Set up structlog and the standard library's logging of this process.
 
     `service` names the process in every line (`gateway`, `host-1`). Lines go to `file`, else to `stream`, else to
-    standard error. Level and form are the settings' unless given; a file is always JSON. Libraries log from
-    `warning` up, at any `level`.
+    standard error. Level and form are the settings' unless given: with both, wrong settings are no matter here.
+    A file is always JSON. Libraries log from `warning` up, at any `level`.
     """
-    settings = Settings()
-    number = logging.getLevelNamesMapping()[(level or settings.log_level).upper()]
-    as_json = bool(file) or settings.log_json if json is None else json
+    number = logging.getLevelNamesMapping()[(level or Settings().log_level).upper()]
+    as_json = bool(file) or Settings().log_json if json is None else json
     structlog.configure(
         processors=processors(json=as_json, service=service),
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -21,7 +21,12 @@ class Settings(BaseSettings):
     """Immutable; make one with other values by `settings.model_copy(update={...})`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ATRIUM_", frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True
+        env_prefix="ATRIUM_",
+        frozen=True,
+        extra="ignore",
+        validate_by_name=True,
+        validate_by_alias=True,
+        hide_input_in_errors=True,  # it may be a URL with its password
     )
 
     data_dir: Path = Field(

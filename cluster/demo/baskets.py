@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import random
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -77,7 +78,7 @@ def read_baskets(path: Path, limit: int | None = None) -> list[Basket]:
     try:
         with _text(path) as file:
             rows = _group(_rows(file, path))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise BadSettingsError(f"{path} cannot be read: {error}") from error
     if not rows:
         raise BadSettingsError(f"{path} has no baskets")

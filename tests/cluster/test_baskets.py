@@ -76,7 +76,9 @@ def test_a_file_that_is_not_of_this_shape_is_named_with_the_reason(
 def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.csv.gz"
     damaged.write_bytes(gzip.compress(b"Member_number,Date,itemDescription\n1,2,3\n" * 100)[:-20])
-    for path in (tmp_path / "missing.csv", damaged):
+    scrambled = tmp_path / "scrambled.csv.gz"
+    scrambled.write_bytes(gzip.compress(b"")[:10] + b"\xff" * 30)
+    for path in (tmp_path / "missing.csv", damaged, scrambled):
         with pytest.raises(BadSettingsError, match=path.name):
             read_baskets(path)
 

@@ -108,6 +108,21 @@ def test_a_database_url_of_something_else_is_refused(
     assert "hunter2" not in said
 
 
+def test_bad_settings_are_one_line_also_before_the_command_has_begun() -> None:
+    for command in (("up", "--json"), ("migrate",), ("token",)):
+        done = _command(*command, DATABASE_URL="postgres+asyncpg://root:hunter2@localhost/x")
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+        assert "hunter2" not in done.stderr
+
+
+def test_a_url_that_is_none_is_refused_without_a_part_of_its_password() -> None:
+    with pytest.raises(DatabaseError, match="not a URL") as database:
+        check_database("postgresql://atrium:hunter/2@localhost/x")
+    with pytest.raises(RedisError, match="not a URL") as redis:
+        check_redis("redis://:hunter/2@localhost/0")
+    assert "hunter" not in f"{database.value} {redis.value}"
+
+
 def test_a_database_that_does_not_answer_stops_the_start_without_its_password(data: Path) -> None:
     url = f"postgresql://atrium:hunter2@127.0.0.1:{free_port()}/atrium"
     done = _command("up", "--json", "--data", str(data), "--port", str(free_port()), DATABASE_URL=url)
