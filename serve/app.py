@@ -19,6 +19,7 @@ from serve.auth.routes import router as auth
 from serve.carts.routes import router as carts
 from serve.gateway import GatewayRuntime
 from serve.live.routes import router as live
+from serve.locations.routes import router as locations
 from serve.merchants.routes import public as merchants_public
 from serve.merchants.routes import router as merchants
 from serve.operations.routes import health
@@ -30,11 +31,14 @@ from serve.platform.problems import Problem, problem, title_of
 from serve.platform.routing import UNEXPECTED
 from serve.products.routes import public as products_public
 from serve.products.routes import router as products
+from serve.rooms.routes import router as rooms
 
 NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "carts": (carts,),
     "orders": (orders_public, orders),
     "live": (live,),
+    "rooms": (rooms,),
+    "locations": (locations,),
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
     "auth": (auth,),

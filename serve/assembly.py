@@ -23,7 +23,7 @@ from serve.live.adapters import TokenAuthenticator
 from services.entities import CART
 from services.health import Health
 from services.signing_keys import load_or_create_signing_key
-from services.stores import CatalogStore, DeadLetters, Listings
+from services.stores import CatalogStore, DeadLetters, Listings, LocationStore
 from services.tokens import Tokens, rules_of
 from storage.bus import Bus
 from storage.db import Database
@@ -73,6 +73,7 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         gateway_id=gateway_id,
         client=client,
         catalog_store=CatalogStore(database),
+        location_store=LocationStore(database),
         listings=Listings(database),
         journal=journal,
         dead_letters=DeadLetters(database),

@@ -19,11 +19,13 @@ from services.groups import Groups
 from services.health import DeadLetters, Health
 from services.history import History, JournalRows
 from services.listings import Listings
+from services.locations import Locations, LocationStore
 from services.lookups import Clock
 from services.merchants import MerchantCache
 from services.orders import Orders
 from services.placement import Placements
 from services.products import ProductCache
+from services.rooms import Rooms
 from services.tokens import Tokens
 
 
@@ -35,6 +37,7 @@ class GatewayRuntime:
     gateway_id: str
     client: Entities
     catalog_store: CatalogStore
+    location_store: LocationStore
     listings: Listings
     journal: JournalRows
     dead_letters: DeadLetters
@@ -52,6 +55,8 @@ class GatewayRuntime:
     carts: Carts = field(init=False)
     placements: Placements = field(init=False)
     orders: Orders = field(init=False)
+    locations: Locations = field(init=False)
+    rooms: Rooms = field(init=False)
     device_commands: DeviceCommands = field(init=False)
     groups: Groups = field(init=False)
 
@@ -65,5 +70,7 @@ class GatewayRuntime:
             self.client, self.carts, MerchantCache(self.catalog_store, self.clock), self.history
         )
         self.orders = Orders(self.client, self.history, self.listings, self.tokens)
+        self.locations = Locations(self.location_store)
+        self.rooms = Rooms(self.client, self.location_store, self.locations)
         self.device_commands = DeviceCommands(self.client, self.carts, self.catalog, self.kinds)
-        self.groups = Groups(self.listings)
+        self.groups = Groups(self.listings, self.rooms)

@@ -6,6 +6,7 @@ from actors.runtime.entity import Actor
 
 CART = "cart"
 ORDER = "order"
+ROOM = "room"
 
 
 class Answered(Protocol):

@@ -14,11 +14,13 @@ from domain.errors import Unavailable
 from domain.money import Money
 from services.health import DeadLetter
 from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
+from services.locations import Address, Location, OpenFrom, Room
 from services.merchants import Merchant
 from services.products import OptionGroup, Product
 from storage.carts import CartTables
 from storage.catalog import CatalogTables, MerchantRecord, ProductRecord
 from storage.db import Database
+from storage.locations import LocationRecord, LocationTables, RoomRecord
 from storage.orders import OrderFilter as RecordFilter
 from storage.orders import OrderTables
 from storage.reactions import ReactionTables
@@ -104,6 +106,48 @@ class Listings:
         return [StatusCount(each.status, each.count, Money(each.total_minor, each.currency)) for each in found]
 
 
+class LocationStore:
+    """`services.locations.LocationStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._tables = LocationTables(database)
+
+    async def location(self, location_id: str) -> Location | None:
+        async with reachable():
+            found = await self._tables.location(location_id)
+        return None if found is None else _location(found)
+
+    async def locations(self, organization_ids: Sequence[str], after_id: str, limit: int) -> Sequence[Location]:
+        async with reachable():
+            return [_location(record) for record in await self._tables.locations(organization_ids, after_id, limit)]
+
+    async def add_location(self, location: Location) -> bool:
+        async with reachable():
+            return await self._tables.add_location(_location_record(location))
+
+    async def put_location(self, location: Location) -> None:
+        async with reachable():
+            await self._tables.put_location(_location_record(location))
+
+    async def room(self, room_id: str) -> Room | None:
+        async with reachable():
+            found = await self._tables.room(room_id)
+        return None if found is None else Room(**msgspec.structs.asdict(found))
+
+    async def rooms(self, location_id: str, after_id: str, limit: int) -> Sequence[Room]:
+        async with reachable():
+            found = await self._tables.rooms(location_id, after_id, limit)
+        return [Room(**msgspec.structs.asdict(record)) for record in found]
+
+    async def add_room(self, room: Room) -> bool:
+        async with reachable():
+            return await self._tables.add_room(RoomRecord(**msgspec.structs.asdict(room)))
+
+    async def put_room(self, room: Room) -> None:
+        async with reachable():
+            await self._tables.put_room(RoomRecord(**msgspec.structs.asdict(room)))
+
+
 class DeadLetters:
     """`services.health.DeadLetters`."""
 
@@ -145,6 +189,25 @@ def _product_record(product: Product) -> ProductRecord:
         for group in product.options
     )
     return ProductRecord(**(msgspec.structs.asdict(product) | {"options": groups}))
+
+
+def _location(record: LocationRecord) -> Location:
+    return Location(
+        id=record.id,
+        organization_id=record.organization_id,
+        name=record.name,
+        address=Address(**{name: getattr(record, name) for name in Address.__struct_fields__}),
+        time_zone=record.time_zone,
+        opening_hours=msgspec.convert(record.opening_hours, tuple[OpenFrom, ...]),
+        categories=record.categories,
+    )
+
+
+def _location_record(location: Location) -> LocationRecord:
+    fields = msgspec.structs.asdict(location)
+    address = msgspec.structs.asdict(fields.pop("address"))
+    hours = tuple(msgspec.structs.asdict(span) for span in location.opening_hours)
+    return LocationRecord(**(fields | address | {"opening_hours": hours}))
 
 
 def _filter(wanted: OrderFilter) -> RecordFilter:

@@ -24,6 +24,7 @@ from services.products import OptionGroup, Product
 from services.signing_keys import SigningKey, thumbprint
 from services.tokens import Tokens
 from storage.journal.memory import MemoryJournal, MemoryStore
+from tests.serve.clinic import MemoryLocations
 
 ALICE = new_id()
 BOB = new_id()
@@ -277,11 +278,12 @@ async def open_house(
     clock, store = ManualClock(), MemoryStore()
     journal = MemoryJournal(store)
     async with LocalRuntime(journal, journal, kinds, clock=clock) as local:
-        catalog, dead_letters = MemoryCatalog(), MemoryDeadLetters()
+        catalog, dead_letters, locations = MemoryCatalog(), MemoryDeadLetters(), MemoryLocations()
         gateway = GatewayRuntime(
             gateway_id="gateway-1",
             client=wrap(local.client),
             catalog_store=catalog,
+            location_store=locations,
             listings=MemoryListings(store),
             journal=journal,
             dead_letters=dead_letters,

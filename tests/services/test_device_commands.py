@@ -101,7 +101,7 @@ async def test_bad_arguments_name_the_field(
 
 async def test_strangers_and_unknown_names_get_not_found(house: House, port: DeviceCommands) -> None:
     cart = await house.new_cart()
-    for ent in ("cart/x", "room/" + new_id(), "cart", "", f"cart/{new_id()}"):
+    for ent in ("cart/x", "nothing/" + new_id(), "cart", "", f"cart/{new_id()}"):
         with pytest.raises(NotFound):
             await run(port, ent, "clear", {})
     with pytest.raises(NotFound):
