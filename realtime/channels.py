@@ -26,12 +26,15 @@ def is_group(name: str) -> bool:
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What one endpoint admits. `only` empty: every channel of `kinds`, and groups if `groups`.
 
+    `only_groups` not empty: of the groups, these.
+
     `subscribes` are its own subscriptions, made after the hello; `tracking` ones coalesce for slow consumers.
     """
 
     kinds: frozenset[str]
     groups: bool = True
     only: frozenset[str] = frozenset()
+    only_groups: frozenset[str] = frozenset()
     subscribes: tuple[str, ...] = ()
     tracking: bool = False
 
@@ -42,12 +45,22 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         return match is not None and match[1] in self.kinds
 
     def admits_channel(self, name: str) -> bool:
-        return self.admits_entity(name) or (self.groups and not self.only and is_group(name))
+        if self.admits_entity(name):
+            return True
+        if not self.groups or self.only or not is_group(name):
+            return False
+        return not self.only_groups or name in self.only_groups
 
 
 def live(kinds: frozenset[str]) -> Scope:
     """`/api/v1/live`: any admitted kind and any group; subscribes nothing by itself."""
     return Scope(kinds=kinds)
+
+
+def room_board(location_id: str) -> Scope:
+    """`/api/v1/treatments/room-status`: the rooms of that location, and commands to rooms."""
+    name = f"location/{location_id}/rooms"
+    return Scope(kinds=frozenset({"room"}), only_groups=frozenset({name}), subscribes=(name,))
 
 
 def order_tracking(order_id: str) -> Scope:

@@ -8,20 +8,22 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from actors.kinds import DEVICE_OPERATIONS
 from actors.order_commands import ReportPosition
 from actors.runtime.codec import KindCodec
 from actors.runtime.entity import Actor, EntityKind
-from domain.errors import FieldError, Invalid, NotFound, invalid_field
+from domain.errors import FieldError, Forbidden, Invalid, NotFound, invalid_field
 from domain.ids import is_uuid
 from domain.text import check_id
 from services.carts import Carts, Sender
 from services.catalog import Catalog
-from services.entities import CART, ORDER, Answered, Entities
+from services.entities import CART, ORDER, ROOM, Answered, Entities
 
 _pack = msgspec.msgpack.Encoder().encode
 POSITION: Final = "position"
+log = structlog.get_logger()
 
 
 class _Create(msgspec.Struct):
@@ -82,16 +84,23 @@ class DeviceCommands:
         if op == "set_quantity" and base_fver is not None:
             fields["base_version"] = base_fver
         command = self._codecs[kind].command(_pack({**fields, "type": op}))
-        return await self._entities.ask(
-            kind,
-            entity_id,
-            command,
-            actor=actor,
-            command_id=command_id,
-            body_hash=body_hash,
-            device=device,
-            correlation=correlation,
-        )
+        try:
+            return await self._entities.ask(
+                kind,
+                entity_id,
+                command,
+                actor=actor,
+                command_id=command_id,
+                body_hash=body_hash,
+                device=device,
+                correlation=correlation,
+            )
+        except NotFound:
+            if kind != ROOM:
+                raise
+            # A tablet knows rooms from its board: one that is not its clinic's is a breach, not a typing error.
+            log.warning("room_command_refused", subject=actor.subject, ent=ent, op=op, correlation=correlation)
+            raise Forbidden("Not a room of yours.") from None
 
     async def signal(self, actor: Actor, ent: str, name: str, args: dict[str, Any], device: str) -> None:
         """A courier's position. Raises `Invalid` with `unknown_signal` for any other name."""
