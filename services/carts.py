@@ -185,9 +185,10 @@ class Carts:
     ) -> Answered:
         """Move a guest's cart into this one; the guest's quantities replace those of the same lines.
 
-        `guest` comes from the guest's own token: the proof that the source is theirs to give. The command id
-        names the source's version, so a repeat changes nothing, and the source is closed at that version only:
-        a line added to it meanwhile is merged too.
+        `guest` comes from the guest's own token: the proof that the source is theirs to give. The source is
+        closed at the version that was taken over only: a line added to it meanwhile is merged too. The command id
+        names that version, so a repeat changes nothing. The first take-over has the sender's own id, if there is
+        one: the same key for another source is `idempotency_key_reused`.
         """
         if source_id == cart_id:
             raise invalid_field("source_cart_id", "same_cart", "A cart cannot be merged into itself.")
@@ -213,7 +214,7 @@ class Carts:
                     expect=source.version,
                 )
             except PreconditionFailed:
-                sender = msgspec.structs.replace(sender, expect=-1)
+                sender = msgspec.structs.replace(sender, expect=-1, command_id=None)
                 continue  # the guest's other tab changed it: take that over too
             return answer
         raise Conflict("The other cart keeps changing.", code="merge_contended", retry_after_ms=500)
@@ -233,16 +234,17 @@ class Carts:
             lines=tuple(_merge_line(line, products.get(line.product_id)) for line in source.lines.values()),
             replace=replace,
         )
-        return await self._entities.ask(
-            CART,
-            cart_id,
-            command,
-            actor=sender.actor,
+        if sender.command_id is not None:
+            answer = await self._ask(sender, cart_id, command)
+            if not answer.duplicate:
+                return answer
+        again = msgspec.structs.replace(
+            sender,
             command_id=derived_command_id("merge", cart_id, source_id, str(source.version)),
-            correlation=sender.correlation,
-            want=VIEW_JSON,
-            expect=sender.expect,
+            body_hash=None,
+            expect=sender.expect if sender.command_id is None else -1,
         )
+        return await self._ask(again, cart_id, command)
 
     async def _ask(self, sender: Sender, cart_id: str, command: Any, want: int = VIEW_JSON) -> Answered:
         return await self._entities.ask(

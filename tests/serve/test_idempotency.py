@@ -1,5 +1,7 @@
 import asyncio
 
+import httpx
+
 from tests.serve.house import BOB, BREAD, PIZZA, House
 
 
@@ -60,6 +62,28 @@ async def test_creating_a_cart_twice_at_once_with_one_key_makes_one(house: House
     assert len({cart["id"] for cart in made}) == 1
     reused = await house.http.post("/api/v1/carts/create", json={"currency": "USD"}, headers=headers)
     assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_key_that_merged_one_cart_merges_no_other(house: House) -> None:
+    guest = (await house.http.post("/api/v1/auth/guest")).json()
+    as_guest = {"Authorization": f"Bearer {guest['access_token']}"}
+    one, two, cart = await house.new_cart(as_guest), await house.new_cart(as_guest), await house.new_cart()
+    for source in (one, two):
+        await house.add(source["id"], quantity=3, headers=as_guest)
+
+    async def merge(source: str) -> httpx.Response:
+        return await house.http.post(
+            f"/api/v1/carts/{cart['id']}/merge",
+            json={"source_cart_id": source, "source_token": guest["access_token"]},
+            headers=house.bearer() | {"Idempotency-Key": "k"},
+        )
+
+    first = await merge(one["id"])
+    assert (first.status_code, first.json()["items_count"]) == (200, 3)
+    other = await merge(two["id"])
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await house.http.get(f"/api/v1/carts/{two['id']}", headers=as_guest)).json()["status"] == "open"
+    assert (await merge(one["id"])).json() == first.json()
 
 
 async def test_the_short_prefix_shares_its_keys_with_the_long_one(house: House) -> None:
