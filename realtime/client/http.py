@@ -168,7 +168,7 @@ class HttpClient:
             except OSError as error:
                 problem = error
             else:
-                if not _asks_for_patience(response):
+                if not _asks_for_patience(response) or not (repeatable or _was_not_executed(response)):
                     return msgspec.structs.replace(response, attempts=attempts) if attempts > 1 else response
                 patience = min(_retry_after(response), BACKOFF_SECONDS_MAX)
             if problem is not None and not repeatable:
@@ -234,6 +234,11 @@ class HttpClient:
 def _give_up(outcome: "asyncio.Future[Response]") -> None:
     if not outcome.done():
         outcome.set_exception(TimeoutError())
+
+
+def _was_not_executed(response: Response) -> bool:
+    """Whether the server says that it took nothing up: too many requests, or not there yet."""
+    return response.status in {404, 429, 503}
 
 
 def _asks_for_patience(response: Response) -> bool:

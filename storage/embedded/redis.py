@@ -39,9 +39,10 @@ dir "{folder}"
 dbfilename dump.rdb
 pidfile "{folder}/redis.pid"
 daemonize no
-# Nothing lives here only: a snapshot now and then, and one at the stop, is enough.
-save 300 1000
-appendonly no
+# Nothing lives here only, but topics should outlast a crash: at most their last second is lost.
+save ""
+appendonly yes
+appendfsync everysec
 stop-writes-on-bgsave-error no
 maxmemory 1gb
 maxmemory-policy volatile-lru

@@ -105,6 +105,23 @@ async def test_a_request_that_may_not_run_twice_is_not_sent_again_after_a_lost_r
         assert len(seen.requests) == 1
 
 
+async def test_without_a_key_an_answer_that_leaves_the_outcome_open_is_not_asked_for_twice() -> None:
+    async with serving(lambda _: GATEWAY_GONE) as (url, seen):
+        client = HttpClient(url)
+        assert (await client.send("POST", "/carts/create", body={})).status == 500
+        await client.close()
+    assert len(seen.requests) == 1
+
+
+@pytest.mark.parametrize("first", [BUSY, NO_GATEWAY_YET])
+async def test_without_a_key_what_was_not_taken_up_is_sent_again(first: bytes) -> None:
+    async with serving(lambda number: first if number == 0 else OK) as (url, seen):
+        client = HttpClient(url)
+        assert (await client.send("POST", "/carts/create", body={})).status == 200
+        await client.close()
+    assert len(seen.requests) == 2
+
+
 async def test_a_read_is_sent_again_without_a_key() -> None:
     async with serving(lambda number: CUT if number == 0 else OK) as (url, _):
         client = HttpClient(url)
