@@ -19,6 +19,7 @@ from typing import Final, TextIO
 
 import msgspec
 
+from actors.cart_state import NAME_LENGTH_MAX
 from cluster.errors import BadSettingsError
 
 COLUMNS: Final = ("Member_number", "Date", "itemDescription")
@@ -103,6 +104,9 @@ def _rows(file: TextIO, path: Path) -> Iterator[tuple[str, str, str]]:
         member, day, item = ((row[column] or "").strip() for column in COLUMNS)
         if not (member and day and item):
             raise BadSettingsError(f"{path} line {reader.line_num}: member, date and item must not be empty")
+        if len(item) > NAME_LENGTH_MAX or not item.isprintable():
+            reason = f"an item has at most {NAME_LENGTH_MAX} printable characters"
+            raise BadSettingsError(f"{path} line {reader.line_num}: {reason}")
         yield member, day, item
 
 

@@ -63,6 +63,8 @@ def test_a_limit_takes_whole_baskets_from_the_front(tmp_path: Path) -> None:
     [
         (["1,2"], "Member_number,Date", "itemDescription"),
         (["1808,21-07-2015,"], ",".join(COLUMNS), "line 2"),
+        (["1,2,rice", "1,2," + "x" * 201], ",".join(COLUMNS), "line 3"),
+        (["1,2,ri\0ce"], ",".join(COLUMNS), "line 2"),
         ([], ",".join(COLUMNS), "no baskets"),
     ],
 )
