@@ -59,6 +59,25 @@ def test_who_was_taken_over_from_is_fenced() -> None:
     assert token_of(desk) == 2
 
 
+def test_ones_own_other_device_is_fenced_after_a_hand_over() -> None:
+    desk = room_in("roomed")
+    desk.do(Claim(), PIA, device="tablet-1")
+    desk.do(TakeOver("the battery is low"), PIA, device="tablet-2")
+    assert refused(desk, going("in_treatment", token=1), PIA, device="tablet-1").code == "fenced"
+    assert refused(desk, Release(1), PIA, device="tablet-1").code == "fenced"
+    desk.do(going("in_treatment", token=2), PIA, device="tablet-2")
+
+
+def test_undoing_under_the_claim_renews_it() -> None:
+    desk = room_in("roomed")
+    desk.do(Claim(), PIA)
+    desk.do(going("in_treatment", token=1), PIA)
+    desk.wait(CLAIM_LEASE_MS - 1)
+    desk.do(Undo(desk.view()["undo_version"], token=1), PIA)
+    assert desk.view()["claim"]["until"] == "2026-01-01T01:59:59.999Z"
+    assert desk.reminders["claim"] == desk.now_ms + CLAIM_LEASE_MS
+
+
 def test_a_token_is_refused_also_where_none_would_be_needed() -> None:
     desk = room_in("turnover")
     assert refused(desk, going("cleaning", token=7), PIA).code == "fenced"
@@ -86,11 +105,14 @@ def test_a_claim_runs_out_and_acting_under_it_renews_it() -> None:
     desk.wait(CLAIM_LEASE_MS - 1)
     desk.do(going("in_treatment", token=1), PIA)
     desk.wait(CLAIM_LEASE_MS - 1)
+    desk.do(going("waiting", token=1), PIA)
+    assert desk.view()["claim"]["until"] == "2026-01-01T02:59:59.998Z"
+    desk.wait(CLAIM_LEASE_MS - 1)
     assert token_of(desk) == 1
     desk.wait(1)
     assert "claim" not in desk.view()
-    assert refused(desk, going("waiting", token=1), PIA).code == "fenced"
-    desk.do(going("waiting"), QUINN)
+    assert refused(desk, going("in_treatment", token=1), PIA).code == "fenced"
+    desk.do(going("in_treatment"), QUINN)
 
 
 def test_a_lease_that_has_run_out_is_none_also_before_its_timer_fires() -> None:

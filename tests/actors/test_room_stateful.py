@@ -39,6 +39,9 @@ class RoomMachine(RuleBasedStateMachine):
         else:
             self.check_step(was)
         assert actor is not STRANGERS[0] or self.phase is was
+        token = getattr(command, "token", 0)
+        if token and self.phase is not was:
+            assert (holder.by, holder.token) == (actor.subject, token)
 
     def check_step(self, was):
         now = self.phase

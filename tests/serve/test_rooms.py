@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from domain.ids import new_id
-from domain.times import from_rfc3339
+from domain.times import MINUTE_MS, from_rfc3339
+from tests.conditions import until
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.serve.house import House
 
@@ -208,6 +209,7 @@ async def test_a_room_whose_entity_was_not_made_is_made_when_it_is_looked_at(cli
     lost = type(room)(id=new_id(), location_id=clinic.location, name="Lost", kind="laser")
     assert await store.add_room(lost)
     assert (await clinic.send("GET", f"/rooms/{lost.id}", clinic.stranger)).status_code == 404
+    assert ("room", lost.id) not in clinic.house.store.by_entity
     shown = await clinic.send("GET", f"/rooms/{lost.id}", clinic.desk)
     assert (shown.json()["name"], shown.json()["status"]) == ("Lost", "available")
 
@@ -272,3 +274,25 @@ async def test_a_hold_says_whom_it_is_for_and_until_when(clinic: Clinic) -> None
     held = (await clinic.move(clinic.desk, status="held", hold_minutes=1, visit_id="v-1")).json()
     until, since = from_rfc3339(held["hold_until"]), from_rfc3339(held["since"])
     assert (held["held_for"], until - since) == ("v-1", 60_000)
+
+
+async def test_a_long_wait_is_told_by_the_rooms_own_timer_and_a_hold_runs_out(clinic: Clinic) -> None:
+    async def shown() -> dict[str, Any]:
+        return dict((await clinic.send("GET", f"/rooms/{clinic.room}", clinic.desk)).json())
+
+    async def alert() -> Any:
+        return (await shown()).get("alert")
+
+    async def available() -> bool:
+        return bool((await shown())["status"] == "available")
+
+    await clinic.room_patient()
+    clinic.house.clock.ms += 15 * MINUTE_MS
+    raised = await until(alert, "the patient waits for too long")
+    assert (raised["type"], raised["status"], raised["threshold_seconds"]) == ("long_wait", "roomed", 900)
+    assert (await clinic.move(clinic.desk, status="turnover")).json().get("alert") is None
+    for status in ("cleaning", "available", "held"):
+        await clinic.move(clinic.desk, status=status)
+    clinic.house.clock.ms += 15 * MINUTE_MS
+    await until(available, "the hold has run out")
+    assert (await shown())["reason"] == "hold_expired"
