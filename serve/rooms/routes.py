@@ -47,7 +47,7 @@ async def undo(call: Call, room_id: Id, body: schemas.UndoStatus) -> Answer:
 
 
 @router.post("/{room_id}/claim", response_model=schemas.Room, responses=_MUTATION)
-async def claim(call: Call, room_id: Id, body: schemas.ClaimRoom) -> Answer:  # noqa: ARG001 - nothing to say in it
+async def claim(call: Call, room_id: Id) -> Answer:
     """Take the room for yourself (providers): `claim.token` goes with what you do in it. The first claim wins."""
     return view_answer(await call.runtime.rooms.claim(sender_of(call), room_id))
 

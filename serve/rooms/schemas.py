@@ -46,10 +46,6 @@ class UndoStatus(Body):
     token: Token | None = None
 
 
-class ClaimRoom(Body):
-    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
-
-
 class ReleaseRoom(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"token": 3}]})
 

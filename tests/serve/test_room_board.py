@@ -20,6 +20,7 @@ from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.session import Services
 from serve.live.adapters import TokenAuthenticator
+from services.locations import Room
 from tests.conditions import until
 from tests.realtime.serving import LocalBus
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
@@ -124,6 +125,17 @@ async def test_a_room_made_later_comes_to_the_board(tablets: Tablets) -> None:
         later = f"room/{await tablets.clinic.add_room('Room 2')}"
         await seen.until(lambda one: later in one.entities)
         assert seen.state(later)["name"] == "Room 2"
+
+
+async def test_a_room_that_has_only_its_row_does_not_hide_the_others_from_the_board(tablets: Tablets) -> None:
+    store = tablets.clinic.house.gateway.location_store
+    lost = Room(id=new_id(), location_id=tablets.clinic.location, name="Lost")
+    assert await store.add_room(lost)
+    async with tablets.client(FRED, "front_desk") as board:
+        seen = await board.subscribe(tablets.group)
+        assert set(seen.entities) == {tablets.ent}
+        await tablets.clinic.send("GET", f"/rooms/{lost.id}", tablets.clinic.desk)
+        await seen.until(lambda one: f"room/{lost.id}" in one.entities)
 
 
 async def test_two_tablets_that_were_offline_converge_and_the_late_one_learns_of_the_conflict(tablets: Tablets) -> None:

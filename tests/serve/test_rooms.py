@@ -1,5 +1,6 @@
 """Locations and rooms over HTTP: who manages them, who lives in them, what strangers see."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -216,7 +217,7 @@ async def test_a_room_whose_entity_was_not_made_is_made_when_it_is_looked_at(cli
 
 async def test_a_visit_from_held_to_available(clinic: Clinic) -> None:
     await clinic.room_patient()
-    claimed = await clinic.send("POST", f"/rooms/{clinic.room}/claim", clinic.provider, {})
+    claimed = await clinic.send("POST", f"/rooms/{clinic.room}/claim", clinic.provider)
     token = claimed.json()["claim"]["token"]
     for body in (
         {"status": "in_treatment", "token": token},
@@ -238,7 +239,7 @@ async def test_refusals_say_the_current_status_and_by_whom(clinic: Clinic) -> No
     await clinic.room_patient()
     stale = await clinic.move(clinic.provider, **{"status": "in_treatment", "from": "held"})
     assert (stale.status_code, stale.json()["code"], stale.json()["current"]) == (409, "conflict", "roomed")
-    await clinic.send("POST", f"/rooms/{clinic.room}/claim", clinic.provider, {})
+    await clinic.send("POST", f"/rooms/{clinic.room}/claim", clinic.provider)
     taken = await clinic.send("POST", f"/rooms/{clinic.room}/claim", clinic.second, {})
     assert (taken.status_code, taken.json()["code"], taken.json()["by"]) == (409, "taken", PIA)
     over = await clinic.send("POST", f"/rooms/{clinic.room}/take-over", clinic.second, {"reason": "shift change"})
@@ -296,3 +297,14 @@ async def test_a_long_wait_is_told_by_the_rooms_own_timer_and_a_hold_runs_out(cl
     clinic.house.clock.ms += 15 * MINUTE_MS
     await until(available, "the hold has run out")
     assert (await shown())["reason"] == "hold_expired"
+
+
+async def test_of_many_claims_at_once_one_wins(clinic: Clinic) -> None:
+    await clinic.room_patient()
+    providers = [clinic.house.bearer(new_id(), "provider", orgs=(CLINIC,)) for _ in range(8)]
+    path = f"/rooms/{clinic.room}/claim"
+    answers = await asyncio.gather(*(clinic.send("POST", path, headers) for headers in providers))
+    won = [answer.json() for answer in answers if answer.status_code == 200]
+    lost = [answer.json() for answer in answers if answer.status_code == 409]
+    assert (len(won), len(lost), won[0]["claim"]["token"]) == (1, 7, 1)
+    assert {(one["code"], one["by"]) for one in lost} == {("taken", won[0]["claim"]["by"])}

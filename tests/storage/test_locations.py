@@ -4,9 +4,13 @@ import asyncio
 
 import msgspec
 import pytest
+from alembic import command
 from sqlalchemy import insert
+from sqlalchemy.pool import NullPool
 
 from domain.errors import Conflict, NotFound
+from storage import migrate
+from storage.db import make_engine
 from storage.locations import LocationRecord, LocationTables, RoomRecord
 from storage.models import Organization
 
@@ -104,3 +108,18 @@ async def test_of_two_that_take_a_name_at_once_one_has_it(tables):
 async def test_a_room_needs_its_location(tables):
     with pytest.raises(NotFound):
         await tables.add_room(room("r1", location_id="none"))
+
+
+async def test_the_migration_goes_back_and_forth(database_url):
+    def back(connection):
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+
+    engine = make_engine(database_url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.run_sync(back)
+    await engine.dispose()
+    assert await migrate.current_revision(database_url) == "0001"
+    assert await migrate.upgrade(database_url) == migrate.head_revision()
+    assert await migrate.current_revision(database_url) == migrate.head_revision()
