@@ -82,14 +82,20 @@ class TopicReaction:
 def reactions(placements: Placements, topics: Topics, length_max: int) -> tuple[Reaction, ...]:
     """All reactions, by names under which each keeps its own place in the journal."""
     return (
-        Reaction("checkout", frozenset({CART}), CheckoutReaction(placements).handle),
+        Reaction("checkout", frozenset({CART}), CheckoutReaction(placements).handle, frozenset({_tag(CheckoutBegan)})),
         Reaction("topics", frozenset(_TOPICS), TopicReaction(topics, length_max).handle),
     )
 
 
+def _tag(event: type) -> str:
+    tag: str = event.__struct_config__.tag  # type: ignore[attr-defined]
+    return tag
+
+
 def _fields(entry: JournalEntry, number: int, event: Any) -> dict[str, bytes | str]:
+    kind = _tag(type(event))
     document = {
-        "type": type(event).__struct_config__.tag,
+        "type": kind,
         "kind": entry.kind,
         "id": entry.id,
         "version": entry.version,
@@ -101,7 +107,7 @@ def _fields(entry: JournalEntry, number: int, event: Any) -> dict[str, bytes | s
     document |= {name.rstrip("_"): str(value) for name, value in facts.items() if value}
     return {
         "key": f"{entry.kind}/{entry.id}/{entry.version}/{number}",
-        "type": document["type"],
+        "type": kind,
         "data": _encode(document),
     }
 

@@ -22,10 +22,14 @@ _encode = msgspec.msgpack.Encoder()
 class _Outbox:
     """Replies for one session of one client, and the calls that wait for some."""
 
-    __slots__ = ("_floor", "_seen", "asked", "parked", "replies", "session", "used")
+    __slots__ = ("_floor", "_gather_s", "_gathering", "_seen", "asked", "owed", "parked", "replies", "session", "used")
 
-    def __init__(self, session: int) -> None:
+    def __init__(self, session: int, gather_s: float) -> None:
         self.session = session
+        self.owed = 0
+        """Requests taken and not answered yet."""
+        self._gather_s = gather_s
+        self._gathering: asyncio.TimerHandle | None = None
         self.asked = False
         """Whether anything was asked in this session: otherwise nothing will ever be there to wait for."""
         self.replies: list[Reply] = []
@@ -49,8 +53,19 @@ class _Outbox:
         return True
 
     def put(self, reply: Reply) -> None:
+        """A reply is ready. While others are expected it waits a moment for them: calls cost more than replies."""
         self.replies.append(reply)
-        if self.parked:
+        self.owed -= 1
+        if not self.parked:
+            return
+        if self.owed <= 0:
+            _wake(self.parked[0])
+        elif self._gathering is None:
+            self._gathering = self.parked[0].get_loop().call_later(self._gather_s, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        if self.parked and self.replies:
             _wake(self.parked[0])
 
 
@@ -71,6 +86,7 @@ class HostEndpoint:
         if outbox is None:
             return self._encode([])
         submit, put = self._host.submit, outbox.put
+        outbox.owed += len(message.envelopes)
         for env in message.envelopes:
             submit(env, put)
         outbox.asked = outbox.asked or bool(message.envelopes)
@@ -95,7 +111,9 @@ class HostEndpoint:
                     _wake(waiter)
             else:
                 self._forget_gone()
-            outbox = self._outboxes[message.client] = _Outbox(message.session)
+            outbox = self._outboxes[message.client] = _Outbox(
+                message.session, self._host.limits.exchange_gather_ms / 1000
+            )
         outbox.used = asyncio.get_running_loop().time()
         if message.session < outbox.session or not outbox.takes(message.number):
             return None

@@ -22,6 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How long a host holds a call that has nothing to answer yet."""
     exchange_linger_ms: int = 4
     """How long a waiting call stays once a younger one of the same gateway waits too."""
+    exchange_gather_ms: int = 2
+    """How long ready replies wait for others that are expected, so that they share a call."""
     exchange_timeout_ms: int = 4_000
     """How long a gateway waits for a call before it takes the host for gone."""
     client_commands_max: int = 20_000

@@ -40,6 +40,8 @@ def init_ray(
     """Start a local cluster, or join the one at `address`; returns the address of its GCS."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    # Ray gives its workers the lowest priority, for batch work. Ours are the service.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "configure_logging": False}
     if address is None:
         options |= {"include_dashboard": dashboard_port is not None, "num_cpus": cpus or max(4, os.cpu_count() or 4)}

@@ -48,11 +48,15 @@ class JournalEntry(msgspec.Struct, frozen=True):
 
 
 class Reaction(msgspec.Struct, frozen=True):
-    """`handle` takes entries of `kinds` in journal order and must not mind seeing one again."""
+    """`handle` takes entries of `kinds` in journal order and must not mind seeing one again.
+
+    `events`: tags of the events it is about; rows without any of them are not even decoded. Empty: all.
+    """
 
     name: str
     kinds: frozenset[str]
     handle: Callable[[Sequence[JournalEntry]], Awaitable[None]]
+    events: frozenset[str] = frozenset()
 
 
 class SetAside(Protocol):
@@ -114,6 +118,7 @@ class TailRunner:
         self._source = source
         self._store = store
         self._codecs = {name: KindCodec(kind) for name, kind in kinds.items() if name in reaction.kinds}
+        self._tags = [tag.encode() for tag in reaction.events]
         self._clock = clock
         self._attempts_max = attempts_max
         self._backoff_ms = backoff_ms
@@ -157,11 +162,17 @@ class TailRunner:
         self.lag_ms = max(0, self._clock.now_ms() - rows[0].time_ms) if rows else 0
         if not rows:
             return retried
-        await self._handle([row for row in rows if row.kind in self._codecs])
+        await self._handle([row for row in rows if self._is_about(row)])
         self._cursor = Cursor(rows[-1].xid, rows[-1].position)
         await self._store.advance(self.reaction.name, self._cursor)
         self._away = 0
         return True
+
+    def _is_about(self, row: Row) -> bool:
+        """By the bytes of the payload, which hold every tag: a tag within somebody's text costs a look, no more."""
+        if row.kind not in self._codecs:
+            return False
+        return not self._tags or any(tag in row.payload for tag in self._tags)
 
     async def _look_for_set_aside(self) -> bool:
         """Whether anything is set aside. People requeue dead letters behind our back: look again now and then."""

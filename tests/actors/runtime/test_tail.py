@@ -211,3 +211,14 @@ async def test_an_entity_that_never_answers_does_not_hold_up_the_others_for_ever
     await world.drain(runner)
     assert world.seen[3:] == [("b", 1), ("b", 2)]
     assert not world.store.aside
+
+
+async def test_rows_without_an_event_that_a_reaction_is_about_are_passed_over(world: World) -> None:
+    await world.add("a", "b")
+    reaction = Reaction("test", frozenset({"counter"}), world.handle, frozenset({"joined"}))
+    await world.drain(TailRunner(reaction, world.journal, world.store, KINDS, world.clock))
+    assert world.seen == []
+    assert world.store.cursors["test"].position == 2
+    reaction = Reaction("other", frozenset({"counter"}), world.handle, frozenset({"added", "joined"}))
+    await world.drain(TailRunner(reaction, world.journal, world.store, KINDS, world.clock))
+    assert world.seen == [("a", 1), ("b", 1)]
