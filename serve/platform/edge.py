@@ -70,6 +70,8 @@ class Edge:
             return
         began = time.perf_counter()
         correlation = self._prepare(scope)
+        if scope["method"] == "HEAD":
+            scope, send = _as_get(scope, send)
         status = 500
         echoed = ECHOED in scope
 
@@ -130,6 +132,17 @@ class Edge:
             correlation=scope[CORRELATION],
             subject=scope.get(SUBJECT, ""),
         )
+
+
+def _as_get(scope: Scope, send: Send) -> tuple[Scope, Send]:
+    """HEAD is GET without the body: the same route, the same headers. The server's own scope stays as it is."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return {**scope, "method": "GET"}, send_head
 
 
 async def _refuse(scope: Scope, send: Send) -> None:

@@ -253,3 +253,14 @@ async def test_behind_serve_the_request_id_is_sent_back_once_by_serve(house: Hou
         answer = await client.get("/api/v1/carts", headers={"X-Request-ID": "trace-123"})
     assert "x-request-id" not in answer.headers
     assert answer.json()["correlation_id"] == "trace-123"
+
+
+async def test_head_tells_what_get_would_without_the_body(house: House) -> None:
+    cart = await house.new_cart()
+    for path, headers in (("/livez", {}), ("/readyz", {}), (f"/api/v1/carts/{cart['id']}", house.bearer())):
+        told = await house.http.get(path, headers=headers)
+        head = await house.http.head(path, headers=headers)
+        assert (head.status_code, head.content) == (told.status_code, b"")
+        assert head.headers.get("etag") == told.headers.get("etag")
+        assert head.headers["content-length"] == told.headers["content-length"]
+    assert (await house.http.head("/api/v1/carts/create", headers=house.bearer())).status_code in {404, 405}
