@@ -64,11 +64,10 @@ class GatewayRuntime:
         self.metrics = HttpMetrics(self.gateway_id, self.registry)
         self.history = History(self.journal, self.kinds)
         self.products = ProductCache(self.catalog_store, self.clock)
-        self.catalog = Catalog(self.catalog_store, self.products)
+        merchants = MerchantCache(self.catalog_store, self.clock)
+        self.catalog = Catalog(self.catalog_store, self.products, merchants)
         self.carts = Carts(self.client, self.products, self.clock)
-        self.placements = Placements(
-            self.client, self.carts, MerchantCache(self.catalog_store, self.clock), self.history
-        )
+        self.placements = Placements(self.client, self.carts, merchants, self.history)
         self.orders = Orders(self.client, self.history, self.listings, self.tokens)
         self.locations = Locations(self.location_store)
         self.rooms = Rooms(self.client, self.location_store, self.locations)

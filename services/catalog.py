@@ -7,7 +7,7 @@ from actors.runtime.entity import Actor
 from domain.errors import Conflict, Invalid, NotFound, invalid_field
 from domain.money import check_currency, check_price
 from services.listings import merchant_only
-from services.merchants import Merchant
+from services.merchants import Merchant, MerchantCache
 from services.products import Product, ProductCache
 
 
@@ -33,12 +33,13 @@ class CatalogStore(Protocol):
 
 
 class Catalog:
-    def __init__(self, store: CatalogStore, products: ProductCache) -> None:
+    def __init__(self, store: CatalogStore, products: ProductCache, merchants: MerchantCache) -> None:
         self._store = store
         self._products = products
+        self._merchants = merchants
 
     async def merchant(self, merchant_id: str) -> Merchant:
-        merchant = await self._store.merchant(merchant_id)
+        merchant = await self._merchants.merchant(merchant_id)
         if merchant is None or not merchant.active:
             raise NotFound("There is no such merchant.")
         return merchant

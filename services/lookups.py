@@ -16,51 +16,60 @@ class Clock(Protocol):
 
 
 class Lookups(Generic[T]):
-    """Values by id. Concurrent misses of one id share one query; misses are not kept."""
+    """Values by id. Whatever is missed while a query runs is the next query; misses are not kept."""
 
     def __init__(self, fetch: Callable[[Sequence[str]], Awaitable[dict[str, T]]], clock: Clock) -> None:
-        self._fetch_all = fetch
+        self._fetch = fetch
         self._clock = clock
         self._held: dict[str, tuple[int, T]] = {}
-        self._loading: dict[str, asyncio.Task[dict[str, T]]] = {}
+        self._wanted: dict[str, asyncio.Future[T | None]] = {}
+        self._under_way: dict[str, asyncio.Future[T | None]] = {}
+        self._task: asyncio.Task[None] | None = None
 
     async def get(self, id: str) -> T | None:
         held = self._held.get(id)
         if held is not None and held[0] > self._clock.now_ms():
             return held[1]
-        return (await self._load((id,))).get(id)
+        return await asyncio.shield(self._want(id))
 
     async def get_all(self, ids: Iterable[str]) -> dict[str, T]:
         """Those of `ids` that exist."""
-        now, found, missing = self._clock.now_ms(), {}, []
-        for id_ in dict.fromkeys(ids):
-            held = self._held.get(id_)
-            if held is not None and held[0] > now:
-                found[id_] = held[1]
-            else:
-                missing.append(id_)
-        if missing:
-            found |= await self._load(tuple(missing))
-        return found
+        wanted = list(dict.fromkeys(ids))
+        found = await asyncio.gather(*(self.get(id_) for id_ in wanted))
+        return {id_: value for id_, value in zip(wanted, found, strict=True) if value is not None}
 
     def forget(self, id: str) -> None:
         self._held.pop(id, None)
 
-    async def _load(self, ids: tuple[str, ...]) -> dict[str, T]:
-        if len(ids) > 1:
-            return await self._fetch(ids)
-        task = self._loading.get(ids[0])
-        if task is None:
-            task = asyncio.ensure_future(self._fetch(ids))
-            self._loading[ids[0]] = task
-            task.add_done_callback(lambda _: self._loading.pop(ids[0], None))
-        return await asyncio.shield(task)
+    def _want(self, id: str) -> "asyncio.Future[T | None]":
+        waiting = self._wanted.get(id) or self._under_way.get(id)
+        if waiting is None:
+            waiting = self._wanted[id] = asyncio.get_running_loop().create_future()
+            if self._task is None:
+                self._task = asyncio.get_running_loop().create_task(self._run())
+        return waiting
 
-    async def _fetch(self, ids: tuple[str, ...]) -> dict[str, T]:
-        found = await self._fetch_all(ids)
+    async def _run(self) -> None:
+        try:
+            while self._wanted:
+                self._under_way, self._wanted = self._wanted, {}
+                await self._look_up(self._under_way)
+        finally:
+            self._under_way = {}
+            self._task = None
+
+    async def _look_up(self, wanted: "dict[str, asyncio.Future[T | None]]") -> None:
+        try:
+            found = await self._fetch(list(wanted))
+        except Exception as error:
+            for waiting in wanted.values():
+                waiting.set_exception(error)
+                waiting.exception()  # whoever asked may have gone: that is no news to anybody else
+            return
         until = self._clock.now_ms() + TTL_MS
         for id_, value in found.items():
             while len(self._held) >= ENTRIES_MAX:
                 del self._held[next(iter(self._held))]
             self._held[id_] = (until, value)
-        return found
+        for id_, waiting in wanted.items():
+            waiting.set_result(found.get(id_))
