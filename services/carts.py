@@ -26,24 +26,13 @@ from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, inval
 from domain.ids import derived_command_id
 from domain.money import Money
 from domain.times import to_rfc3339
-from services.entities import CART, Answered, Entities
+from services.entities import CART, Answered, Entities, Sender, send
 from services.lookups import Clock
 from services.products import Product, ProductCache, choose
 
 _MERGE_ATTEMPTS_MAX = 3
 _PRICED_LONG_AGO_MS = 1
 """A price time that has run out: the line is checked against the catalog before it can be ordered."""
-
-
-class Sender(msgspec.Struct, frozen=True):
-    """Who sends a command, and how it is known again: see `EntityClient.ask`."""
-
-    actor: Actor
-    correlation: str = ""
-    command_id: bytes | None = None
-    body_hash: bytes | None = None
-    expect: int = -1
-    device: str = ""
 
 
 class _OptionSeen(msgspec.Struct):
@@ -247,18 +236,7 @@ class Carts:
         return await self._ask(again, cart_id, command)
 
     async def _ask(self, sender: Sender, cart_id: str, command: Any, want: int = VIEW_JSON) -> Answered:
-        return await self._entities.ask(
-            CART,
-            cart_id,
-            command,
-            actor=sender.actor,
-            command_id=sender.command_id,
-            body_hash=sender.body_hash,
-            device=sender.device,
-            correlation=sender.correlation,
-            want=want,
-            expect=sender.expect,
-        )
+        return await send(self._entities, CART, cart_id, sender, command, want)
 
 
 def _price(line: LineSeen, product: Product | None) -> Price:

@@ -17,9 +17,9 @@ from actors.runtime.entity import Actor, EntityKind
 from domain.errors import FieldError, Forbidden, Invalid, NotFound, invalid_field
 from domain.ids import is_uuid
 from domain.text import check_id
-from services.carts import Carts, Sender
+from services.carts import Carts
 from services.catalog import Catalog
-from services.entities import CART, ORDER, ROOM, Answered, Entities
+from services.entities import CART, ORDER, ROOM, Answered, Entities, Sender
 
 _pack = msgspec.msgpack.Encoder().encode
 POSITION: Final = "position"

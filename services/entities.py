@@ -2,7 +2,10 @@
 
 from typing import Any, Protocol
 
+import msgspec
+
 from actors.runtime.entity import Actor
+from actors.runtime.wire import VIEW_JSON
 
 CART = "cart"
 ORDER = "order"
@@ -49,3 +52,30 @@ class Entities(Protocol):
         want: int = 1,
         correlation: str = "",
     ) -> Answered: ...
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """Who sends a command, and how it is known again: see `EntityClient.ask`."""
+
+    actor: Actor
+    correlation: str = ""
+    command_id: bytes | None = None
+    body_hash: bytes | None = None
+    expect: int = -1
+    device: str = ""
+
+
+async def send(entities: Entities, kind: str, id: str, sender: Sender, command: Any, want: int = VIEW_JSON) -> Answered:
+    """Have an entity execute what `sender` sends."""
+    return await entities.ask(
+        kind,
+        id,
+        command,
+        actor=sender.actor,
+        command_id=sender.command_id,
+        body_hash=sender.body_hash,
+        device=sender.device,
+        correlation=sender.correlation,
+        want=want,
+        expect=sender.expect,
+    )

@@ -13,8 +13,7 @@ from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
 from domain.errors import Forbidden
 from domain.money import Money
-from services.carts import Sender
-from services.entities import ORDER, Answered, Entities
+from services.entities import ORDER, Answered, Entities, Sender, send
 from services.history import History
 from services.listings import Listings, OrderFilter, Place, StatusCount, merchant_only, permitted
 from services.tokens import Tokens
@@ -177,15 +176,4 @@ class Orders:
         )
 
     async def _ask(self, sender: Sender, order_id: str, command: Any) -> Answered:
-        return await self._entities.ask(
-            ORDER,
-            order_id,
-            command,
-            actor=sender.actor,
-            command_id=sender.command_id,
-            body_hash=sender.body_hash,
-            device=sender.device,
-            correlation=sender.correlation,
-            want=VIEW_JSON,
-            expect=sender.expect,
-        )
+        return await send(self._entities, ORDER, order_id, sender, command)

@@ -21,8 +21,8 @@ from actors.runtime.wire import VIEW_JSON
 from domain.errors import AtriumError, Conflict, Invalid, NotFound, PreconditionFailed, Rejected, Temporary
 from domain.ids import derived_command_id, derived_id, new_id
 from domain.money import Money
-from services.carts import Carts, CartSeen, Sender
-from services.entities import CART, ORDER, Answered, Entities
+from services.carts import Carts, CartSeen
+from services.entities import CART, ORDER, Answered, Entities, Sender
 from services.history import History
 from services.merchants import MerchantSource
 

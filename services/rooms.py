@@ -12,8 +12,7 @@ from actors.room_status import parties
 from actors.runtime.entity import SYSTEM, Actor
 from actors.runtime.wire import VIEW_JSON
 from domain.errors import NotFound
-from services.carts import Sender
-from services.entities import ROOM, Answered, Entities
+from services.entities import ROOM, Answered, Entities, Sender, send
 from services.locations import Location, Locations, LocationStore, Room, reused
 
 
@@ -103,15 +102,4 @@ class Rooms:
         return await self._entities.read(ROOM, room_id, actor=actor, want=VIEW_JSON, correlation=correlation)
 
     async def _ask(self, sender: Sender, room_id: str, command: Any) -> Answered:
-        return await self._entities.ask(
-            ROOM,
-            room_id,
-            command,
-            actor=sender.actor,
-            command_id=sender.command_id,
-            body_hash=sender.body_hash,
-            device=sender.device,
-            correlation=sender.correlation,
-            want=VIEW_JSON,
-            expect=sender.expect,
-        )
+        return await send(self._entities, ROOM, room_id, sender, command)

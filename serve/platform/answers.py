@@ -4,8 +4,7 @@ from http import HTTPStatus
 
 from serve.platform.call import Answer, Call, etag
 from serve.platform.problems import RawHeaders
-from services.carts import Sender
-from services.entities import Answered
+from services.entities import Answered, Sender
 
 _REPLAYED = (b"idempotent-replayed", b"true")
 

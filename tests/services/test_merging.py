@@ -6,7 +6,8 @@ import pytest
 
 from actors.cart_commands import MarkMerged
 from actors.runtime.entity import Actor
-from services.carts import Carts, Sender
+from services.carts import Carts
+from services.entities import Sender
 from services.products import ProductCache
 from tests.serve.house import ALICE, BREAD, PIZZA, House
 

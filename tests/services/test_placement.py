@@ -13,7 +13,8 @@ from actors.runtime.entity import Actor
 from actors.runtime.tail import TailRunner
 from domain.errors import Conflict, Invalid, PreconditionFailed, Unavailable
 from domain.times import SECOND_MS
-from services.carts import Carts, Sender
+from services.carts import Carts
+from services.entities import Sender
 from services.history import History
 from services.placement import Placements, Wanted
 from services.products import ProductCache

@@ -10,7 +10,7 @@ from actors.runtime.entity import Actor
 from actors.runtime.local import LocalRuntime
 from domain.errors import Conflict, NotFound
 from domain.ids import new_id
-from services.carts import Sender
+from services.entities import Sender
 from services.locations import Address, Location, Locations, OpenFrom, Room
 from services.rooms import Rooms
 from services.stores import LocationStore
