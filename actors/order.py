@@ -175,7 +175,12 @@ def _set_status(state: OrderState, command: SetStatus, ctx: Context) -> Decision
 def _check_step(state: OrderState, command: SetStatus, sender: frozenset[Party], step: Transition) -> None:
     movers = sender & step.parties
     if not movers:
-        raise Forbidden(f"You cannot do this while the order is {state.status.value}.")
+        # Theirs to do, but from another status: it is the state that is wrong, so the state is told.
+        raise Conflict(
+            f"You cannot do this while the order is {state.status.value}.",
+            code="invalid_transition",
+            extra=_current(state),
+        )
     must_say_why = movers <= step.reason
     check_text(command.reason, "reason", length_max=REASON_LENGTH_MAX, required=must_say_why)
     if command.out_of_stock_lines:
