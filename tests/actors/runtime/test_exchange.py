@@ -275,3 +275,17 @@ async def test_what_cannot_be_sent_fails_alone():
         good, bad, also_good = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(bad, Invalid)
         assert (good.version, also_good.version) == (1, 2)
+
+
+@virtual
+async def test_a_ready_reply_waits_a_moment_for_others_that_are_expected_and_no_longer():
+    async with Rig(exchange_wait_ms=1_000) as rig:
+        await rig.client.ask("counter", "warm", Add(1), actor=OWNER)
+        rig.gate.read_seconds = 0.7  # the cold entity answers long after the moment, before the call's own end
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        cold = asyncio.create_task(rig.client.ask("counter", "cold", Add(1), actor=OWNER))
+        await rig.client.ask("counter", "warm", Add(1), actor=OWNER)
+        assert loop.time() - began <= rig.limits.exchange_gather_ms / 1000 + 0.05
+        assert not cold.done()
+        await cold
