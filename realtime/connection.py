@@ -31,7 +31,7 @@ from realtime.frames import (
     Unsubscribe,
     Welcome,
 )
-from realtime.hlc import stamp
+from domain.hlc import stamp
 from realtime.limits import PROTOCOL_VERSION, Limits
 from realtime.outbox import EXEMPT, Key, Outbox
 

@@ -62,10 +62,18 @@ class Command(ClientFrame, tag="command"):
     base_ver: Version | None = None
     base_fver: Version | None = None
     hlc: Stamp = ""
+    schema: Annotated[int, Meta(ge=1, le=SEQ_MAX)] = 1
 
 
 class Ack(ClientFrame, tag="ack"):
     results_upto: Version
+
+
+class ClientPresence(ClientFrame, tag="presence"):
+    """What this connection shows of itself on a channel that it subscribes; an empty `state` takes it back."""
+
+    ch: Name
+    state: dict[str, Any] = {}
 
 
 class ClientSignal(ClientFrame, tag="signal"):
@@ -82,13 +90,14 @@ class Pong(ClientFrame, tag="pong"):
     n: Version
 
 
-AnyClientFrame = Hello | Subscribe | Unsubscribe | Command | Ack | ClientSignal | Auth | Pong
+AnyClientFrame = Hello | Subscribe | Unsubscribe | Command | Ack | ClientPresence | ClientSignal | Auth | Pong
 CLIENT_FRAMES: dict[str, type[ClientFrame]] = {
     "hello": Hello,
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
     "command": Command,
     "ack": Ack,
+    "presence": ClientPresence,
     "signal": ClientSignal,
     "auth": Auth,
     "pong": Pong,
@@ -113,6 +122,8 @@ class Welcome(ServerFrame, tag="welcome"):
     limits: dict[str, int]
     hlc: str
     token_ttl: int | UnsetType = UNSET
+    session: str = ""
+    """The provider session (`session/{id}`) that keeps this device's count; absent where the device keeps it."""
 
 
 class Subscribed(ServerFrame, tag="subscribed"):
@@ -154,10 +165,16 @@ class ChangeFrame(ServerFrame, tag="change"):
     patch: msgspec.Raw | UnsetType = UNSET
     state: msgspec.Raw | UnsetType = UNSET
     by: Origin | UnsetType = UNSET
+    left: bool = False
+    """The entity does not belong to this group any more: this is the last that the channel tells of it."""
 
 
 class Result(ServerFrame, tag="result"):
-    """The outcome of a command, final. `reply` is the entity's small answer (a new order's id)."""
+    """The outcome of a command, final. `reply` is the entity's small answer (a new order's id).
+
+    `conflict_id` names the conflict record that keeps both values. `by` is who has what was asked for exclusively.
+    `quarantined`: the command is kept, under this id, for people to look at.
+    """
 
     epoch: int
     seq: int
@@ -168,6 +185,9 @@ class Result(ServerFrame, tag="result"):
     detail: str = ""
     correlation: str = ""
     current: Any = UNSET
+    conflict_id: str = ""
+    by: str = ""
+    quarantined: str = ""
     reply: dict[str, Any] | UnsetType = UNSET
     original: dict[str, Any] | UnsetType = UNSET
     errors: list[dict[str, str]] | UnsetType = UNSET
@@ -179,6 +199,25 @@ class ServerSignal(ServerFrame, tag="signal"):
     name: str
     args: msgspec.Raw
     hlc: str
+
+
+class Present(msgspec.Struct, frozen=True):
+    """One connection on a channel. `id` is the connection's; `since` and `state` are for people."""
+
+    id: str
+    subject: str
+    device_id: str
+    since: str
+    state: dict[str, Any]
+
+
+class ServerPresence(ServerFrame, tag="presence"):
+    """Who came to a channel, changed what they show, and left (connection ids). Never refused, never replayed."""
+
+    ch: str
+    joins: list[Present] = []
+    updates: list[Present] = []
+    leaves: list[str] = []
 
 
 class AuthRequired(ServerFrame, tag="auth_required"):

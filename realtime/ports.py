@@ -74,27 +74,109 @@ class CommandPort(Protocol):
         *,
         base_ver: int | None = None,
         base_fver: int | None = None,
+        hlc: str = "",
+        hlc_raw: str = "",
     ) -> Answer:
         """`ent` is `kind/id`. Raises `AtriumError`; a repeat of `command_id` gives the first result."""
+
+    def clinical(self, ent: str, op: str) -> bool:
+        """Whether a refused command of this kind is kept in quarantine: it carries clinical facts."""
 
     async def signal(self, actor: Actor, ent: str, name: str, args: dict[str, Any], device: str) -> None:
         """A fact for those who watch, not journaled. Raises `AtriumError`."""
 
 
-class Watermarks(Protocol):
-    """How far a device's queue has been answered. The durable one belongs to the provider session."""
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger says of a device that has come. `session_id` "": the device keeps the count itself.
 
-    async def last_seq(self, actor: Actor, device_id: str, epoch: int, first_unacked: int) -> int: ...
-    async def acked(self, actor: Actor, device_id: str, epoch: int, results_upto: int) -> None: ...
+    `generation` rises with every connection of the session: only the newest may record. `last_seq` is the watermark
+    of the hello's epoch. `refusal` is a code (`revoked`) under which every command is quarantined instead of run.
+    `epoch` is the session's own: commands of a lower one are quarantined (`old_epoch`).
+    """
+
+    session_id: str = ""
+    generation: int = 0
+    epoch: int = 0
+    last_seq: int = 0
+    refusal: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one command, as the ledger keeps it.
+
+    `hash` is the command's body hash. `result` is the `result` frame as a map without `t`, `epoch`, `seq` and `ent`;
+    it is given again to a repeat. `command` is the whole command (a map: ent, op, args, base_ver, base_fver, hlc,
+    schema) when it is to be quarantined, under `item_id`.
+    """
+
+    epoch: int
+    seq: int
+    hash: bytes
+    result: dict[str, Any]
+    command: dict[str, Any] | None = None
+    item_id: str = ""
+
+
+class Ledger(Protocol):
+    """Who keeps the count of a device's queue, and what of it must not get lost (the provider session).
+
+    Every method may raise `Temporary`. `record` and `touch` raise `Conflict` with code `replaced` (a newer
+    connection of this device), `fenced` (the session went to somebody else), `revoked` or `logged_off`: the
+    connection has to end.
+    """
+
+    async def open(
+        self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, place: str
+    ) -> Admission:
+        """A device says hello. `place` is the location it works at, "" for unknown.
+
+        Raises `Conflict` with code `insufficient_state` when the device claims results that were never given,
+        `Forbidden` with `device_revoked`.
+        """
+
+    async def settled(self, actor: Actor, admission: Admission, epoch: int) -> list[Entry]:
+        """The results kept for `epoch`, oldest first: what a repeat is answered from. `hash` and `result` only."""
+
+    async def record(self, actor: Actor, admission: Admission, entries: Sequence[Entry]) -> None:
+        """Keep outcomes, durably, in order: those of the current epoch continue its watermark without a gap."""
+
+    async def acked(self, actor: Actor, admission: Admission, epoch: int, upto: int) -> None:
+        """The device has stored the results up to `upto`: they may be pruned."""
+
+    async def touch(self, actor: Actor, admission: Admission) -> None:
+        """There is somebody at the device (automatic logoff counts from the last sign of it)."""
+
+    async def close(self, actor: Actor, admission: Admission) -> None:
+        """The connection has ended. Nothing to do if it was replaced meanwhile."""
 
 
 class DeviceKeepsCount:
-    """Nothing durable: the device says where its queue starts; entities deduplicate what it sends again."""
+    """A `Ledger` that keeps nothing: the device says where its queue starts; entities deduplicate repeats."""
 
-    async def last_seq(self, actor: Actor, device_id: str, epoch: int, first_unacked: int) -> int:  # noqa: ARG002
-        return first_unacked - 1
+    async def open(
+        self,
+        actor: Actor,  # noqa: ARG002
+        device_id: str,  # noqa: ARG002
+        epoch: int,
+        first_unacked: int,
+        conn_id: str,  # noqa: ARG002
+        place: str,  # noqa: ARG002
+    ) -> Admission:
+        return Admission(epoch=epoch, last_seq=first_unacked - 1)
 
-    async def acked(self, actor: Actor, device_id: str, epoch: int, results_upto: int) -> None:
+    async def settled(self, actor: Actor, admission: Admission, epoch: int) -> list[Entry]:  # noqa: ARG002
+        return []
+
+    async def record(self, actor: Actor, admission: Admission, entries: Sequence[Entry]) -> None:
+        pass
+
+    async def acked(self, actor: Actor, admission: Admission, epoch: int, upto: int) -> None:
+        pass
+
+    async def touch(self, actor: Actor, admission: Admission) -> None:
+        pass
+
+    async def close(self, actor: Actor, admission: Admission) -> None:
         pass
 
 

@@ -38,8 +38,8 @@ from realtime.ports import (
     Credentials,
     DeviceKeepsCount,
     Identity,
+    Ledger,
     Socket,
-    Watermarks,
 )
 from realtime.redaction import redact
 
@@ -55,7 +55,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     hub: Hub
     port: CommandPort
     authenticator: Authenticator
-    watermarks: Watermarks = _KEEPS_COUNT
+    ledger: Ledger = _KEEPS_COUNT
     limits: Limits = DEFAULTS
     clock: Clock = time.monotonic
     wall: Callable[[], int] = wall_ms

@@ -15,7 +15,7 @@ from domain.merge_patch import apply
 from realtime.channels import Ref
 from realtime.feed import UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, unpack
 from realtime.frames import ChangeFrame, Entry, Origin, Reference, Snapshot, Subscribed
-from realtime.hlc import stamp
+from domain.hlc import stamp
 from realtime.limits import Limits
 
 log = structlog.get_logger()

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
+from domain.hlc import parse
 from domain.ids import derived_id
 
 
@@ -32,7 +33,10 @@ SYSTEM = Actor("system", ("system",))
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The circumstances of one turn. `version` is the entity's version before the turn (0: does not exist)."""
+    """The circumstances of one turn. `version` is the entity's version before the turn (0: does not exist).
+
+    `hlc` is the sending device's clock stamp, "" without one; `hlc_raw` what it said when that had to be replaced.
+    """
 
     kind: str
     id: str
@@ -41,6 +45,13 @@ class Context(msgspec.Struct, frozen=True):
     actor: Actor
     device: str
     command_id: bytes
+    hlc: str = ""
+    hlc_raw: str = ""
+
+    @property
+    def occurred_ms(self) -> int:
+        """When the device says that it happened, which for an offline edit is long before `now_ms`; never after it."""
+        return min(parse(self.hlc)[0], self.now_ms) if self.hlc else self.now_ms
 
     def new_id(self, salt: str = "") -> str:
         """An id that a retry of this very command gives again."""

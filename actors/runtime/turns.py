@@ -89,7 +89,17 @@ class Turns:
         """Decide, apply, queue the row. A raising handler is poison: 500, nothing changed, the entity lives on."""
         kind = cell.codec.kind
         now_ms = self._clock.now_ms()
-        ctx = Context(kind.name, cell.id, cell.version, now_ms, env.actor, env.device, env.command_id)
+        ctx = Context(
+            kind.name,
+            cell.id,
+            cell.version,
+            now_ms,
+            env.actor,
+            env.device,
+            env.command_id,
+            env.hlc,
+            env.hlc_raw,
+        )
         try:
             if 0 <= env.expect != cell.version:
                 self.refuse(cell, env, sink, _stale(cell, env).failure)

@@ -78,14 +78,18 @@ class WatchTable:
         """The change to publish once committed."""
         groups = watched.groups
         gateways = watched.gateways
+        left: tuple[str, ...] = ()
         if self._groups:
             now_in = cell.codec.kind.groups(cell.state)
+            left = tuple(group for group in groups if group not in now_in)
             groups = tuple(dict.fromkeys((*groups, *now_in)))
             gateways |= self._watching(now_in)
         if not gateways:
             return None
         patch = diff(watched.before, msgspec.to_builtins(cell.view()))
-        change = Change(cell.kind, cell.id, cell.version, _pack.encode(patch), groups, device, command_id, time_ms)
+        change = Change(
+            cell.kind, cell.id, cell.version, _pack.encode(patch), groups, device, command_id, time_ms, left=left
+        )
         return Told(gateways, change)
 
     def signal(self, cell: Cell, key: str, signal: Signal, device: str, time_ms: int) -> "Told | None":

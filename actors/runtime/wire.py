@@ -50,6 +50,8 @@ class Envelope(msgspec.Struct, array_like=True):
     want: int = VIEW_NONE
     expect: int = -1
     retry: int = 0
+    hlc: str = ""
+    hlc_raw: str = ""
 
 
 class Reply(msgspec.Struct, array_like=True):
@@ -79,6 +81,8 @@ class Change(msgspec.Struct, array_like=True):
     command_id: bytes
     time_ms: int
     signal: str = ""
+    left: tuple[str, ...] = ()
+    """Those of `groups` that the entity does not belong to any more."""
 
 
 class Outgoing(msgspec.Struct, array_like=True):

@@ -39,9 +39,9 @@ class Desk(Generic[S]):
         self._commands = msgspec.msgpack.Decoder(Union[kind.commands])  # noqa: UP007 - same
         self._state = msgspec.msgpack.Decoder(kind.state)
 
-    def do(self, command: Any, actor: Actor, device: str = "") -> Decision:
+    def do(self, command: Any, actor: Actor, device: str = "", hlc: str = "", hlc_raw: str = "") -> Decision:
         command = self._commands.decode(msgspec.msgpack.encode(command))
-        return self._turn(lambda ctx: self.kind.decide(self.state, command, ctx), actor, device)
+        return self._turn(lambda ctx: self.kind.decide(self.state, command, ctx), actor, device, hlc, hlc_raw)
 
     def fire(self, name: str) -> Decision:
         """The reminder comes due now, whatever its time."""
@@ -81,10 +81,10 @@ class Desk(Generic[S]):
         state: S = self._state.decode(msgspec.msgpack.encode(self.state))
         return state
 
-    def _turn(self, decide: Any, actor: Actor, device: str) -> Decision:
+    def _turn(self, decide: Any, actor: Actor, device: str, hlc: str = "", hlc_raw: str = "") -> Decision:
         self._turns += 1
         command_id = derived_command_id(self.id, str(self._turns))
-        ctx = Context(self.kind.name, self.id, self.version, self.now_ms, actor, device, command_id)
+        ctx = Context(self.kind.name, self.id, self.version, self.now_ms, actor, device, command_id, hlc, hlc_raw)
         before = msgspec.msgpack.encode(self.state)
         decision: Decision = decide(ctx)
         assert msgspec.msgpack.encode(self.state) == before, "decide must not touch the state"
