@@ -1,5 +1,6 @@
 """The tables. One file a subject; `Base.metadata` knows all of them once this package is imported."""
 
+from storage.models.audit import AuditEvent
 from storage.models.base import Base
 from storage.models.catalog import Organization, Product
 from storage.models.index import INDEX_TABLES, CartIndex, OrderIndex
@@ -9,6 +10,7 @@ from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow
 
 __all__ = [
     "INDEX_TABLES",
+    "AuditEvent",
     "Base",
     "CartIndex",
     "DeadLetter",

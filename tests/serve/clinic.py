@@ -1,9 +1,12 @@
-"""Clinics in memory: locations and rooms without a database."""
+"""Clinics in memory: locations, rooms and the audit trail without a database."""
 
 from collections.abc import Sequence
 
+import msgspec
+
 from domain.errors import Conflict, NotFound
 from domain.ids import new_id
+from services.audit import Event, EventFilter
 from services.locations import Location, Room
 
 CLINIC = new_id()
@@ -57,3 +60,32 @@ class MemoryLocations:
         }
         if room.name in names:
             raise Conflict("The name is taken.", code="room_name_taken")
+
+
+class MemoryAudit:
+    """`services.audit.AuditStore`."""
+
+    def __init__(self) -> None:
+        self.kept: list[Event] = []
+
+    async def add(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.kept.append(msgspec.structs.replace(event, position=len(self.kept) + 1))
+
+    async def events(self, wanted: EventFilter, limit: int) -> Sequence[Event]:
+        found = [event for event in reversed(self.kept) if _wanted(event, wanted)]
+        return found[:limit]
+
+
+def _wanted(event: Event, wanted: EventFilter) -> bool:
+    named = (
+        (wanted.object_id, event.object_id),
+        (wanted.actor, event.actor),
+        (wanted.patient_id, event.patient_id),
+    )
+    return (
+        event.organization_id in wanted.organization_ids
+        and all(not value or value == has for value, has in named)
+        and event.position > wanted.after
+        and (not wanted.before or event.position < wanted.before)
+    )

@@ -1,0 +1,191 @@
+"""The audit trail (C8): every read, search, export and denial of clinical data, by ids only.
+
+Whoever reads clinical content waits until that is written down: no trail, no content.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from actors.runtime.entity import Actor
+from domain.errors import NotFound, Unavailable
+from services.lookups import Clock
+
+READ: Final = "read"
+SEARCH: Final = "search"
+LIST: Final = "list"
+
+EVENTS_WAITING_MAX: Final = 10_000
+"""Events that a gateway has not written yet; past it, what would be audited is refused (503)."""
+EVENTS_PER_BATCH_MAX: Final = 1_000
+"""Events written in one transaction."""
+
+assert EVENTS_PER_BATCH_MAX <= EVENTS_WAITING_MAX  # noqa: S101 - a batch is taken from what waits
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who (`actor`, a subject) did what (`action`) to which object of which patient.
+
+    `outcome` is "" when it was allowed, else the code of the refusal. `organization_id`: whose trail this is in.
+    """
+
+    at_ms: int
+    actor: str
+    action: str
+    kind: str
+    object_id: str
+    organization_id: str = ""
+    patient_id: str = ""
+    outcome: str = ""
+    reason: str = ""
+    device: str = ""
+    correlation: str = ""
+    position: int = 0
+
+
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """ "" for any object, actor or patient. `after` and `before` are exclusive positions, 0 for none."""
+
+    organization_ids: tuple[str, ...] = ()
+    object_id: str = ""
+    actor: str = ""
+    patient_id: str = ""
+    after: int = 0
+    before: int = 0
+
+
+class AuditStore(Protocol):
+    """Where events are kept; they are only ever added. Each method is one transaction."""
+
+    async def add(self, events: Sequence[Event]) -> None: ...
+    async def events(self, wanted: EventFilter, limit: int) -> Sequence[Event]:
+        """Newest first."""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that was shown to somebody or refused to them, and whose it is."""
+
+    kind: str
+    id: str
+    patient_id: str = ""
+    organization_id: str = ""
+
+
+class _Note(msgspec.Struct, frozen=True):
+    """The events of one call, written together, and who waits for that."""
+
+    events: tuple[Event, ...]
+    written: "asyncio.Future[None]"
+
+
+class Audit:
+    """Writes events in batches: what comes in while one is being written is the next (group commit)."""
+
+    def __init__(self, store: AuditStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._waiting: deque[_Note] = deque()
+        self._count = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def note(
+        self,
+        actor: Actor,
+        action: str,
+        kind: str,
+        id: str,
+        *,
+        patient_id: str = "",
+        organization_id: str = "",
+        outcome: str = "",
+        reason: str = "",
+        device: str = "",
+        correlation: str = "",
+    ) -> None:
+        """Write one event down; returns when it is durable. Raises `Unavailable` when it cannot be."""
+        seen = Seen(kind=kind, id=id, patient_id=patient_id, organization_id=organization_id)
+        await self.note_all(
+            actor, action, (seen,), outcome=outcome, reason=reason, device=device, correlation=correlation
+        )
+
+    async def note_all(
+        self,
+        actor: Actor,
+        action: str,
+        objects: Sequence[Seen],
+        *,
+        outcome: str = "",
+        reason: str = "",
+        device: str = "",
+        correlation: str = "",
+    ) -> None:
+        """As `note`, for every object of one answer."""
+        if not objects:
+            return
+        if self._count + len(objects) > EVENTS_WAITING_MAX:
+            raise Unavailable("Too much waits to be audited.", code="audit_full", retry_after_ms=1_000)
+        at_ms = self._clock.now_ms()
+        events = tuple(
+            Event(
+                at_ms=at_ms,
+                actor=actor.subject,
+                action=action,
+                kind=seen.kind,
+                object_id=seen.id,
+                organization_id=seen.organization_id,
+                patient_id=seen.patient_id,
+                outcome=outcome,
+                reason=reason,
+                device=device,
+                correlation=correlation,
+            )
+            for seen in objects
+        )
+        loop = asyncio.get_running_loop()
+        note = _Note(events, loop.create_future())
+        self._waiting.append(note)
+        self._count += len(events)
+        if self._task is None:
+            self._task = loop.create_task(self._write())
+        await asyncio.shield(note.written)  # whoever gives up does not take their events back
+
+    async def list(self, actor: Actor, wanted: EventFilter, limit: int) -> Sequence[Event]:
+        """Newest first, of the actor's own organizations. Admins only; to all others there is no such thing."""
+        if not actor.has_role("admin"):
+            raise NotFound("No such resource.")
+        if not actor.organizations:
+            return ()
+        own = msgspec.structs.replace(wanted, organization_ids=actor.organizations)
+        return await self._store.events(own, limit)
+
+    async def close(self) -> None:
+        """Return when nothing waits any more."""
+        while self._task is not None:
+            await asyncio.wait((self._task,))
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft()]
+                size = len(batch[0].events)
+                while self._waiting and size + len(self._waiting[0].events) <= EVENTS_PER_BATCH_MAX:
+                    batch.append(self._waiting.popleft())
+                    size += len(batch[-1].events)
+                await self._write_batch(batch)
+                self._count -= size
+        finally:
+            self._task = None
+
+    async def _write_batch(self, batch: Sequence[_Note]) -> None:
+        try:
+            await self._store.add([event for note in batch for event in note.events])
+        except Exception as error:
+            for note in batch:
+                note.written.set_exception(error)
+                note.written.exception()  # whoever asked may have gone: that is no news to anybody else
+        else:
+            for note in batch:
+                note.written.set_result(None)
