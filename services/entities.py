@@ -41,6 +41,8 @@ class Entities(Protocol):
         correlation: str = "",
         want: int = 0,
         expect: int = -1,
+        hlc: str = "",
+        hlc_raw: str = "",
     ) -> Answered: ...
 
     async def read(
@@ -63,6 +65,8 @@ class Sender(msgspec.Struct, frozen=True):
     body_hash: bytes | None = None
     expect: int = -1
     device: str = ""
+    hlc: str = ""
+    hlc_raw: str = ""
 
 
 async def send(entities: Entities, kind: str, id: str, sender: Sender, command: Any, want: int = VIEW_JSON) -> Answered:
@@ -78,4 +82,6 @@ async def send(entities: Entities, kind: str, id: str, sender: Sender, command: 
         correlation=sender.correlation,
         want=want,
         expect=sender.expect,
+        hlc=sender.hlc,
+        hlc_raw=sender.hlc_raw,
     )

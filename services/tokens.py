@@ -1,7 +1,8 @@
 """Who is asking: RS256 access tokens, and share tokens that open one order to whoever holds the link.
 
 Claims of an access token: `iss`, `aud`, `sub` (a user's UUID or `guest:<uuid>`), `roles`, `orgs`, `iat`,
-`exp`. A share token has another audience and names its order, so that neither passes for the other.
+`exp`, and `auth_time` when somebody proved who they are. A share token has another audience and names its
+order, so that neither passes for the other.
 """
 
 import hashlib
@@ -13,8 +14,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from actors.runtime.entity import Actor
-from domain.errors import Unauthenticated
+from domain.errors import Forbidden, Unauthenticated
 from domain.ids import is_uuid, new_id
+from domain.times import SECOND_MS
 from services.signing_keys import SigningKey, public_jwk
 from storage.settings import Settings
 
@@ -26,6 +28,9 @@ ROLES: Final = frozenset(
     {"customer", "courier", "merchant_staff", "provider", "front_desk", "organizer", "billing", "admin"}
 )
 """What a token may say. `system` and `share` are never read from a token's `roles`."""
+
+PROOF_SECONDS_MAX: Final = 5 * 60
+"""Whoever signs must have proved within this time who they are (C1)."""
 
 _ALGORITHM: Final = "RS256"
 
@@ -68,6 +73,8 @@ class Verified(msgspec.Struct, frozen=True):
     expires: int
     order_id: str = ""
     """Set by a share token only: the one order that it opens."""
+    auth_time: int = 0
+    """When they proved who they are (seconds since the epoch); 0: they did not, as guests."""
 
 
 class Tokens:
@@ -96,22 +103,30 @@ class Tokens:
         roles: tuple[str, ...],
         organizations: tuple[str, ...] = (),
         ttl_seconds: int | None = None,
+        auth_time: int | None = None,
     ) -> str:
-        """A signed access token. Raises `ValueError` for a subject or role that `verify` would refuse."""
+        """A signed access token. Raises `ValueError` for a subject or role that `verify` would refuse.
+
+        `auth_time` (seconds) is when they proved who they are: None for now (a login), an earlier time for a
+        token that only renews another one, 0 for never.
+        """
         _check_actor(subject, roles, organizations)
-        claims = {
+        claims: dict[str, Any] = {
             "aud": self._rules.audience,
             "sub": subject,
             "roles": list(roles),
             "orgs": list(organizations),
         }
+        proved = self._now() if auth_time is None else auth_time
+        if proved:
+            claims["auth_time"] = proved
         return self._sign(claims, self._rules.access_ttl_seconds if ttl_seconds is None else ttl_seconds)
 
     def issue_guest(self) -> tuple[str, str, int]:
         """A token for somebody without a login: (token, subject, seconds until it expires)."""
         subject = f"{GUEST_PREFIX}{new_id()}"
         ttl = self._rules.guest_ttl_seconds
-        return self.issue(subject, ("customer",), ttl_seconds=ttl), subject, ttl
+        return self.issue(subject, ("customer",), ttl_seconds=ttl, auth_time=0), subject, ttl
 
     def issue_share(self, order_id: str, ttl_seconds: int | None = None) -> tuple[str, int]:
         """A token that opens this order, to be looked at only: (token, expiry in epoch seconds)."""
@@ -126,6 +141,20 @@ class Tokens:
     def verify_share(self, token: str) -> Verified:
         """Which order a share token opens. Raises `Unauthenticated`."""
         return self._cached(token, self._share_audience)
+
+    def proof(self, token: str, actor: Actor, max_age_seconds: int = PROOF_SECONDS_MAX) -> int:
+        """When `actor` proved who they are (ms), by an access token of theirs from a login just now.
+
+        Raises `Forbidden` with code `reauthentication_required` for anything else.
+        """
+        try:
+            proved = self.verify(token)
+        except Unauthenticated:
+            raise _reauthenticate() from None
+        age = self._now() - proved.auth_time
+        if proved.actor.subject != actor.subject or not -self._rules.leeway_seconds <= age <= max_age_seconds:
+            raise _reauthenticate()
+        return proved.auth_time * SECOND_MS
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set."""
@@ -162,8 +191,8 @@ class Tokens:
     def _check(self, token: str, audience: str) -> Verified:
         claims = self._decode(token, audience)
         expires, issued = claims["exp"], claims["iat"]
-        begins = claims.get("nbf", issued)
-        if not all(type(moment) is int for moment in (expires, issued, begins)):
+        begins, proved = claims.get("nbf", issued), claims.get("auth_time", 0)
+        if not all(type(moment) is int for moment in (expires, issued, begins, proved)):
             raise _refused("a time in the token is not a whole number")
         if max(issued, begins) > self._now() + self._rules.leeway_seconds:
             raise Unauthenticated("the token is not valid yet", code="token_not_yet_valid")
@@ -177,7 +206,7 @@ class Tokens:
             _check_actor(claims["sub"], roles, organizations)
         except ValueError as error:
             raise _refused(str(error)) from None
-        return Verified(Actor(claims["sub"], tuple(roles), tuple(organizations)), expires)
+        return Verified(Actor(claims["sub"], tuple(roles), tuple(organizations)), expires, auth_time=proved)
 
     def _decode(self, token: str, audience: str) -> dict[str, Any]:
         """Signature, algorithm, key, issuer and audience. Times are checked by our own clock afterwards."""
@@ -213,6 +242,10 @@ def _check_actor(subject: object, roles: object, organizations: object) -> None:
         isinstance(each, str) and is_uuid(each) for each in organizations
     ):
         raise ValueError("the token's organizations are not ids")
+
+
+def _reauthenticate() -> Forbidden:
+    return Forbidden("Log in again, and send the new access token as proof.", code="reauthentication_required")
 
 
 def _refused(detail: str) -> Unauthenticated:

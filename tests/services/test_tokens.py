@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import Unauthenticated
+from actors.runtime.entity import Actor
+from domain.errors import Forbidden, Unauthenticated
 from domain.ids import new_id
 from services.signing_keys import PRIVATE_KEY_FILE, load_or_create_signing_key, signing_key, verifying_key
 from services.tokens import TokenRules, Tokens
@@ -94,6 +95,8 @@ def test_a_token_of_the_future_waits(tokens: Tokens, clock: ManualClock) -> None
         {"exp": "soon"},
         {"exp": 1e99},
         {"exp": True},
+        {"auth_time": "just now"},
+        {"auth_time": None},
         {"iat": None},
         {"exp": ...},
         {"iss": ...},
@@ -195,6 +198,52 @@ def test_a_guest_gets_a_subject_of_their_own(tokens: Tokens) -> None:
     token, subject, _ = tokens.issue_guest()
     assert subject.startswith("guest:")
     assert tokens.verify(token).actor.subject == subject
+
+
+PIA = Actor(USER, ("provider",), (ORG,))
+
+
+def test_a_fresh_login_proves_who_signs(tokens: Tokens, clock: ManualClock) -> None:
+    began = clock.now_ms() // 1_000 * 1_000
+    proof = tokens.issue(USER, ("provider",), (ORG,))
+    clock.advance(seconds=300)
+    assert tokens.proof(proof, PIA) == began
+    clock.advance(seconds=1)
+    assert not_proved(tokens, proof)
+    assert tokens.verify(proof).actor == PIA
+
+
+def test_a_token_that_was_only_renewed_keeps_the_time_of_its_login(tokens: Tokens, clock: ManualClock) -> None:
+    began = clock.now_ms() // 1_000
+    clock.advance(seconds=600)
+    renewed = tokens.issue(USER, ("provider",), (ORG,), auth_time=began)
+    assert tokens.verify(renewed).auth_time == began
+    assert not_proved(tokens, renewed)
+    assert tokens.proof(renewed, PIA, 600) == began * 1_000
+
+
+def test_nobody_signs_by_somebody_elses_login_nor_by_what_is_none(tokens: Tokens, clock: ManualClock) -> None:
+    now = clock.now_ms() // 1_000
+    for proof in (
+        tokens.issue(new_id(), ("provider",), (ORG,)),
+        tokens.issue(USER, ("provider",), (ORG,), auth_time=0),
+        tokens.issue(USER, ("provider",), (ORG,), auth_time=now + 60),
+        tokens.issue_share(new_id())[0],
+        forge(claims(clock)),
+        forge(claims(clock, auth_time=now), generate_private_key(public_exponent=65_537, key_size=2048)),
+        "",
+        "x" * 10_000,
+    ):
+        assert not_proved(tokens, proof)
+    guest, subject, _ = tokens.issue_guest()
+    with pytest.raises(Forbidden):
+        tokens.proof(guest, Actor(subject, ("customer",)))
+
+
+def not_proved(tokens: Tokens, proof: str) -> bool:
+    with pytest.raises(Forbidden) as caught:
+        tokens.proof(proof, PIA)
+    return caught.value.failure.code == "reauthentication_required"
 
 
 def test_the_public_keys_verify_elsewhere(tokens: Tokens, clock: ManualClock) -> None:
