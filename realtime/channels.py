@@ -1,6 +1,7 @@
 """Channel names: `kind/id` is one entity, `kind/id/name` a group; and what an endpoint lets through."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -10,6 +11,7 @@ Ref = tuple[str, str]
 
 _ID: Final = r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,127}"
 _ENTITY: Final = re.compile(rf"([a-z_]{{1,32}})/({_ID})")
+_WITHOUT_PRESENCE: Final = frozenset({"cart", "order"})
 _GROUP: Final = re.compile(rf"[a-z_]{{1,32}}/{_ID}/[a-z_]{{1,32}}")
 
 
@@ -23,12 +25,20 @@ def is_group(name: str) -> bool:
     return _GROUP.fullmatch(name) is not None
 
 
+def shows_presence(name: str, roles: Iterable[str], *, narrowed: bool = False) -> bool:
+    """Whether people on this channel see each other: never around a cart or an order, and never customers or
+    (`narrowed`) whoever sees only part of the state by a share link."""
+    kind = name.partition("/")[0]
+    return not narrowed and kind not in _WITHOUT_PRESENCE and any(role != "customer" for role in roles)
+
+
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What one endpoint admits. `only` empty: every channel of `kinds`, and groups if `groups`.
 
     `only_groups` not empty: of the groups, these.
 
-    `subscribes` are its own subscriptions, made after the hello; `tracking` ones coalesce for slow consumers.
+    `subscribes` are its own subscriptions, made after the hello, with `{session}` and `{subject}` filled in; `tracking`
+    ones coalesce for slow consumers. `place` is the location that a device there works at, "" for unknown.
     """
 
     kinds: frozenset[str]
@@ -37,6 +47,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     only_groups: frozenset[str] = frozenset()
     subscribes: tuple[str, ...] = ()
     tracking: bool = False
+    place: str = ""
 
     def admits_entity(self, name: str) -> bool:
         if self.only:
@@ -60,7 +71,21 @@ def live(kinds: frozenset[str]) -> Scope:
 def room_board(location_id: str) -> Scope:
     """`/api/v1/treatments/room-status`: the rooms of that location, and commands to rooms."""
     name = f"location/{location_id}/rooms"
-    return Scope(kinds=frozenset({"room"}), only_groups=frozenset({name}), subscribes=(name,))
+    return Scope(kinds=frozenset({"room"}), only_groups=frozenset({name}), subscribes=(name,), place=location_id)
+
+
+def provider_sync(kinds: frozenset[str], location_id: str) -> Scope:
+    """`/api/v1/treatments/provider-sync`: the provider's session, its rooms, its open documents, and the location's
+    rooms if it is known; any channel and command of a clinic's kinds."""
+    board = (f"location/{location_id}/rooms",) if location_id else ()
+    own = ("session/{session}", "user/{subject}/rooms", "user/{subject}/documents")
+    return Scope(kinds=kinds, subscribes=(*own, *board), place=location_id)
+
+
+def documentation(document_id: str) -> Scope:
+    """`/api/v1/treatments/documentation-update`: that document and nothing else."""
+    name = f"document/{document_id}"
+    return Scope(kinds=frozenset({"document"}), groups=False, only=frozenset({name}), subscribes=(name,))
 
 
 def order_tracking(order_id: str) -> Scope:

@@ -22,6 +22,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     frames_burst: float = 800.0
     commands_in_flight_max: int = 64
     """Commands of one connection accepted and not yet answered."""
+    record_batch_max: int = 32
+    """Outcomes of one device's commands that its session keeps in one commit, while more follow."""
+    acks_gathered: int = 32
+    """Results acknowledged by a device before its session is told."""
+    results_kept: int = 128
+    """Newest results of a device that are kept, acknowledged or not, to answer repeats."""
+    touch_seconds: float = 300.0
+    """How often signs of life without commands are told to the session, which logs off after some time without."""
     hello_seconds: float = 5.0
     """Until the first frame; past it close code 4502."""
     ping_seconds: float = 25.0
@@ -61,6 +69,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Pause before a failed resynchronization is tried again, doubling."""
     origins_max: int = 8_192
     """Recent commands of this gateway whose device and sequence number its changes can name."""
+    presence_per_second: float = 5.0
+    """Presence frames of one connection, sustained; past it a temporary `error`."""
+    presence_burst: float = 10.0
+    presence_seconds: float = 30.0
+    """Whoever is on another gateway is gone when that has not repeated it for so long; repeated at a third of it."""
+    presence_pause_seconds: float = 0.2
+    """Between two presence frames of one channel to its subscribers; what happens meanwhile goes together."""
+    presence_state_bytes_max: int = 1_024
+    """What one connection shows of itself on a channel, as JSON."""
+    presence_people_max: int = 500
+    """Connections that show themselves on one channel; more get a temporary `error`."""
+    presence_lanes: int = 16
+    """Bus channels that carry presence; a presence channel belongs to one of them by its hash. Same on all gateways."""
+    presence_asked_max: int = 500
+    """Channels that one question to the other gateways names."""
 
 
 DEFAULTS: Final = Limits()
@@ -71,4 +94,6 @@ assert DEFAULTS.outbound_bytes_max >= 2 * DEFAULTS.snapshot_part_bytes_max  # no
 assert DEFAULTS.commands_in_flight_max <= DEFAULTS.commands_burst  # noqa: S101 - a replay's window fits the bucket
 assert DEFAULTS.frames_burst > DEFAULTS.commands_burst  # noqa: S101 - refusals are told before the socket is closed
 assert DEFAULTS.tick_seconds * 3 <= DEFAULTS.lease_seconds / 3  # noqa: S101 - a renewal is never late by a tick
+assert DEFAULTS.presence_seconds / 3 > DEFAULTS.tick_seconds  # noqa: S101 - an entry is repeated before it ends
+assert DEFAULTS.presence_state_bytes_max < DEFAULTS.frame_bytes_max  # noqa: S101 - what is refused can be said why
 assert DEFAULTS.pong_seconds < DEFAULTS.ping_seconds  # noqa: S101 - at most one ping is open

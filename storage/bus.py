@@ -120,6 +120,8 @@ class Subscription:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._link.close()
+        with suppress(ValueError):
+            self._bus.subscriptions.remove(self)
 
     async def _run(self) -> None:
         pause = _Pause(self._bus.limits)
@@ -211,7 +213,7 @@ class Bus:
             socket_timeout=self.limits.answer_s,
             retry=_NO_RETRY,
         )
-        self._subscriptions: list[Subscription] = []
+        self.subscriptions: list[Subscription] = []
         self._publisher = asyncio.create_task(self._publish_forever())
 
     @classmethod
@@ -228,7 +230,7 @@ class Bus:
             await asyncio.wait_for(self.idle.wait(), self.limits.answer_s if not self.degraded else 0)
         self._publisher.cancel()
         await asyncio.gather(self._publisher, return_exceptions=True)
-        for subscription in self._subscriptions:
+        for subscription in list(self.subscriptions):
             await subscription.close()
         await self._link.close()
         await self._client.aclose()
@@ -264,7 +266,7 @@ class Bus:
         `on_reconnect()`: messages may have been missed (the connection was lost, or a publisher dropped some).
         """
         subscription = Subscription(self, channel, on_message, on_reconnect)
-        self._subscriptions.append(subscription)
+        self.subscriptions.append(subscription)
         await subscription.confirmed(self.limits.answer_s)
         return subscription
 
