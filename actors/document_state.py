@@ -167,7 +167,7 @@ class DocumentState(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     @property
     def open_conflicts(self) -> list[str]:
-        return [id for id, conflict in self.conflicts.items() if conflict.resolution is None]
+        return [key for key, conflict in self.conflicts.items() if conflict.resolution is None]
 
     @property
     def signer(self) -> str:
