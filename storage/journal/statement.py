@@ -9,6 +9,8 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
+
 from storage.journal.interface import CommitRefused, Lease, NewRow, TimerDone
 from storage.models import INDEX_TABLES
 
@@ -51,11 +53,15 @@ _SQL_TYPES: Final = {
     "SmallInteger": "smallint",
     "Boolean": "boolean",
     "DateTime": "timestamptz",
+    "JSONB": "jsonb",
 }
 _INDEX: Final[dict[str, tuple[Column, ...]]] = {
     name: tuple((column.name, _SQL_TYPES[type(column.type).__name__]) for column in table.columns)
     for name, table in INDEX_TABLES.items()
 }
+
+_JSON: Final = "jsonb"
+_encode = msgspec.json.Encoder().encode
 
 _INSERT_JOURNAL = "journal"
 _UPSERT_REMINDERS = "reminders"
@@ -106,10 +112,14 @@ def _index_values(table: str, row: NewRow) -> list[Any]:
     if columns is None or row.index is None:
         raise CommitRefused(f"{table} is no index table")
     given = {**row.index.columns, "id": row.id, "version": row.version}
-    values = [given.pop(name, None) for name, _ in columns]
+    values = [given.pop(name, None) if kind != _JSON else _json(given.pop(name, None)) for name, kind in columns]
     if given:
         raise CommitRefused(f"{table} has no column {', '.join(sorted(given))}")
     return values
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else _encode(value).decode()
 
 
 def _reminder_writes(

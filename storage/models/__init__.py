@@ -3,7 +3,7 @@
 from storage.models.audit import AuditEvent
 from storage.models.base import Base
 from storage.models.catalog import Organization, Product
-from storage.models.index import INDEX_TABLES, CartIndex, OrderIndex
+from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex
 from storage.models.locations import Location, Room
 from storage.models.reactions import DeadLetter, ReactionCursor, ReactionRetry
 from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow, ShardRow, SnapshotRow
@@ -14,6 +14,7 @@ __all__ = [
     "Base",
     "CartIndex",
     "DeadLetter",
+    "DocumentIndex",
     "HostRow",
     "JournalRow",
     "Location",

@@ -38,6 +38,7 @@ Int = Annotated[int, mapped_column(Integer)]
 Small = Annotated[int, mapped_column(SmallInteger)]
 Blob = Annotated[bytes, mapped_column(LargeBinary)]
 Json = Annotated[list[dict[str, Any]], mapped_column(JSONB)]
+Texts = Annotated[list[str], mapped_column(JSONB)]
 
 
 class Base(DeclarativeBase):

@@ -6,7 +6,7 @@ Nothing that changes with every command is indexed in `carts`, so that its updat
 from sqlalchemy import Index, Table, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models.base import Base, Big, Id, Int, Label, Moment
+from storage.models.base import Base, Big, Id, Int, Label, Moment, Texts
 
 _OFTEN_UPDATED = {"postgresql_with": {"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.1"}}
 
@@ -53,6 +53,38 @@ class OrderIndex(Base):
     lines_count: Mapped[Int]
     cart_id: Mapped[Id | None]
     placed_at: Mapped[Moment]
+    updated_at: Mapped[Moment]
+
+
+class DocumentIndex(Base):
+    """A treatment document by patient, location and status. `participants`: the subjects who take part, as a list.
+
+    `signer` and `cosigner` are NULL while there is none; nothing of what is charted is here.
+    """
+
+    __tablename__ = "documents"
+    __table_args__ = (
+        Index(None, "organization_id", "patient_id", "created_at", "id"),
+        Index(None, "organization_id", "location_id", "created_at", "id"),
+        Index(None, "organization_id", "status", "created_at", "id"),
+        {**_OFTEN_UPDATED, "info": {"entity_index": True}},
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    version: Mapped[Big]
+    organization_id: Mapped[Id]
+    location_id: Mapped[Id]
+    patient_id: Mapped[Id]
+    visit_id: Mapped[Id | None]
+    template: Mapped[Label]
+    status: Mapped[Label]
+    author: Mapped[Id]
+    signer: Mapped[Id | None]
+    cosigner: Mapped[Id | None]
+    participants: Mapped[Texts]
+    conflicts_count: Mapped[Int]
+    alerts_count: Mapped[Int]
+    created_at: Mapped[Moment]
     updated_at: Mapped[Moment]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0004"
 down_revision = "0002"
@@ -11,8 +12,8 @@ branch_labels = None
 depends_on = None
 
 
-def _id(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text(collation="C"), nullable=False)
+def _id(name: str, *, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(collation="C"), nullable=nullable)
 
 
 def _text(name: str) -> sa.Column[str]:
@@ -23,12 +24,39 @@ def _moment(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=False)
 
 
-def _index(table: str, *columns: str, **options: Any) -> None:
-    op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns), **options)
+def _index(table: str, *columns: str) -> None:
+    op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns))
 
 
 def upgrade() -> None:
+    _documents()
     _audit()
+
+
+def _documents() -> None:
+    op.create_table(
+        "documents",
+        _id("id"),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        _id("organization_id"),
+        _id("location_id"),
+        _id("patient_id"),
+        _id("visit_id", nullable=True),
+        _text("template"),
+        _text("status"),
+        _id("author"),
+        _id("signer", nullable=True),
+        _id("cosigner", nullable=True),
+        sa.Column("participants", JSONB(), nullable=False),
+        sa.Column("conflicts_count", sa.Integer(), nullable=False),
+        sa.Column("alerts_count", sa.Integer(), nullable=False),
+        _moment("created_at"),
+        _moment("updated_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_documents"),
+        postgresql_with={"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.1"},
+    )
+    for column in ("patient_id", "location_id", "status"):
+        _index("documents", "organization_id", column, "created_at", "id")
 
 
 def _audit() -> None:
@@ -71,3 +99,4 @@ def _audit() -> None:
 def downgrade() -> None:
     op.drop_table("audit_events")
     op.execute("DROP FUNCTION audit_events_stay()")
+    op.drop_table("documents")
