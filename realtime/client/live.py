@@ -69,6 +69,7 @@ class LiveClient:
         self._subscriptions: dict[str, Subscription] = {}
         self._results: dict[int, asyncio.Future[Result]] = {}
         self._control: deque[Message] = deque()
+        self._greeted: frozenset[str] = frozenset()
         self._work = asyncio.Event()
         self._connected = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
@@ -239,6 +240,7 @@ class LiveClient:
                 await sender
 
     async def _hello(self) -> Message:
+        self._greeted = frozenset(self._replicas)
         subs = [
             {"ch": channel, "have": replica.have(), "mode": replica.mode} for channel, replica in self._replicas.items()
         ]
@@ -298,6 +300,8 @@ class LiveClient:
         self._backoff.succeeded()
         self.welcome = frame
         self._connected.set()
+        for channel in self._replicas.keys() - self._greeted:  # followed between the hello and this
+            self._resubscribe(channel)
         self._rewind()
 
     def _on_result(self, frame: Message) -> None:
