@@ -27,10 +27,12 @@ def build(arguments: Arguments) -> Any:
         raise ValueError("a cluster's gateways need DATABASE_URL and REDIS_URL in the environment of every node")
     if unknown := set(arguments.nouns) - NOUNS.keys():
         raise KeyError(f"no such nouns: {', '.join(sorted(unknown))}")
+    data = DataDir(settings.data_dir)
     runtime = RuntimeConfig(
         settings.database_url.get_secret_value(),
         settings.redis_url.get_secret_value(),
-        log_dir=str(DataDir(settings.data_dir).logs),
+        log_dir=str(data.logs),
+        keys_dir=str(data.keys),
     )
     config = GatewayConfig(runtime=runtime, settings=settings, nouns=tuple(arguments.nouns))
     return gateway_application(config, replicas=settings.gateway_replicas)

@@ -5,6 +5,7 @@ this process leaves little behind. What it leaves (HAProxy, the databases) carri
 the next start on the same data folder ends the one and takes over the other.
 """
 
+import asyncio
 import os
 import shutil
 import signal
@@ -26,7 +27,7 @@ from cluster.commands.token import issuer
 from cluster.datadir import STACK_VARIABLE, DataDir, RunInfo, end_processes, end_stack, processes_of
 from cluster.errors import ClusterError
 from cluster.quiet import rays_lines_in
-from cluster.stores import Stores, is_free_port, migrate, require_free_port
+from cluster.stores import Stores, is_free_port, migrate, open_keys, require_free_port
 from cluster.supervisor import Supervisor
 from domain.ids import derived_id
 from storage.embedded.process import free_port
@@ -126,6 +127,7 @@ class Stack:
         self._supervisor.start()
         self._report("migrations")
         migrate(stores.database_url)
+        asyncio.run(open_keys(settings, stores.database_url))  # a wrong key is told here, in one line
         ingress.raise_open_files()
         temp = data.make_ray_temp()
         self.warning = ingress.prepare(temp / "h")

@@ -11,10 +11,14 @@ from redis import Redis
 from redis.exceptions import RedisError as RedisPyError
 
 from cluster.datadir import DataDir
-from cluster.errors import DatabaseError, DataTooNewError, NotRunningError, PortInUseError, RedisError
+from cluster.errors import BadSettingsError, DatabaseError, DataTooNewError, NotRunningError, PortInUseError, RedisError
+from storage.crypto import KeyRing
+from storage.data_keys import open_key_ring
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.embedded.process import EmbeddedServerError
 from storage.embedded.redis import EmbeddedRedis
+from storage.journal.interface import JournalError
+from storage.key_wrapping import EncryptionKeyError
 from storage.migrate import SchemaTooNew, check, upgrade
 from storage.settings import Settings
 
@@ -96,6 +100,16 @@ def migrate(url: str) -> str:
         raise DataTooNewError(f"{error}; use a newer atrium or another data folder") from error
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseError(f"the database {without_password(url)} cannot be migrated: {error}") from error
+
+
+async def open_keys(settings: Settings, url: str) -> KeyRing:
+    """The installation's data keys; makes the first one. Raises `BadSettingsError`, `DatabaseError`."""
+    try:
+        return await open_key_ring(url, DataDir(settings.data_dir).keys, settings.encryption_key)
+    except EncryptionKeyError as error:
+        raise BadSettingsError(str(error)) from error
+    except (OSError, JournalError) as error:
+        raise DatabaseError(f"the data keys in {without_password(url)} cannot be read: {error}") from error
 
 
 def check_redis(url: str) -> None:

@@ -23,6 +23,7 @@ from services.products import ProductCache
 from services.reactions import reactions
 from services.stores import CatalogStore
 from storage.bus import Bus
+from storage.crypto import KeyRing
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
 from storage.logs import configure_logging
@@ -51,21 +52,24 @@ class Reactor:
             return
         config, settings, clock = self._config, self._settings, SystemClock()
         holder = f"{REACTOR}-{new_id()}"
+        keys = await config.open_keys()
         client = await connect_client(config, holder)
         database = Database(config.database_url, settings)
         journal = await PostgresJournal(config.database_url).open()
         bus = await Bus.connect(config.redis_url)
         catalog = CatalogStore(database)
         carts = Carts(client, ProductCache(catalog, clock), clock)
-        placements = Placements(client, carts, catalog, History(journal, KINDS))
+        placements = Placements(client, carts, catalog, History(journal, KINDS, keys))
         tables = ReactionTables(database)
         loop = asyncio.get_running_loop()
         for reaction in reactions(placements, bus, settings.stream_length_max):
-            runner = self._runner(reaction, journal, tables)
+            runner = self._runner(reaction, journal, tables, keys)
             self._running.append(loop.create_task(run_while_leading(runner, tables, holder)))
         self._running.append(loop.create_task(settle_forever()))
 
-    def _runner(self, reaction: Reaction, journal: PostgresJournal, tables: ReactionTables) -> TailRunner:
+    def _runner(
+        self, reaction: Reaction, journal: PostgresJournal, tables: ReactionTables, keys: KeyRing
+    ) -> TailRunner:
         return TailRunner(
             reaction,
             journal,
@@ -74,6 +78,7 @@ class Reactor:
             SystemClock(),
             attempts_max=self._settings.reaction_attempts_max,
             backoff_ms=self._settings.reaction_backoff_ms,
+            keys=keys,
         )
 
 

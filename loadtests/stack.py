@@ -18,6 +18,7 @@ from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.ray_cluster import host_reports, init_ray, remove_host, shutdown_ray
 from cluster.commands.token import issuer
 from cluster.datadir import DataDir, RunInfo, end_processes, end_stack, processes_of
+from loadtests.customer import PREFIX
 from storage.embedded.process import free_port
 from storage.settings import Settings
 
@@ -53,9 +54,13 @@ class Stack:
     def base_url(self) -> str:
         return self.run.base_url
 
+    def socket_url(self, path: str) -> str:
+        """Of a WebSocket endpoint, given without the API's prefix."""
+        return self.base_url.replace("http://", "ws://", 1) + PREFIX + path
+
     @property
     def config(self) -> RuntimeConfig:
-        return RuntimeConfig(self.run.database_url, self.run.redis_url)
+        return RuntimeConfig(self.run.database_url, self.run.redis_url, keys_dir=str(self.folder / "keys"))
 
     async def __aenter__(self) -> Self:
         try:

@@ -47,6 +47,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
 async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityClient) -> AsyncIterator[GatewayRuntime]:
     """A gateway that runs until the block ends. The client is closed with it."""
     settings, clock = config.settings, SystemClock()
+    keys = await config.runtime.open_keys()
     database = Database(config.runtime.database_url, settings)
     bus = await Bus.connect(config.runtime.redis_url)
     journal = await PostgresJournal(config.runtime.database_url, read_timeout_s=settings.read_timeout_s).open()
@@ -79,6 +80,7 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         dead_letters=DeadLetters(database),
         tokens=tokens,
         clock=clock,
+        keys=keys,
         health=Health({"database": database_answers, "entities": entities_answer}, {"redis": redis_answers}),
         limits=config.limits,
     )

@@ -27,12 +27,13 @@ from services.placement import Placements
 from services.products import ProductCache
 from services.rooms import Rooms
 from services.tokens import Tokens
+from storage.crypto import KeyRing
 
 
 @dataclass(slots=True, kw_only=True)
 class GatewayRuntime:
     """The parts come from outside, so that tests run on the local runtime and on memory; the use-cases are
-    made here from them. `live` None: this gateway takes no sockets."""
+    made here from them. `live` None: this gateway takes no sockets. `keys` open the journal of sensitive kinds."""
 
     gateway_id: str
     client: Entities
@@ -45,6 +46,7 @@ class GatewayRuntime:
     clock: Clock
     health: Health
     live: Gateway | None = None
+    keys: KeyRing | None = None
     kinds: Mapping[str, EntityKind[Any]] = field(default_factory=lambda: KINDS)
     limits: GatewayLimits = DEFAULTS
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -62,7 +64,7 @@ class GatewayRuntime:
 
     def __post_init__(self) -> None:
         self.metrics = HttpMetrics(self.gateway_id, self.registry)
-        self.history = History(self.journal, self.kinds)
+        self.history = History(self.journal, self.kinds, self.keys)
         self.products = ProductCache(self.catalog_store, self.clock)
         merchants = MerchantCache(self.catalog_store, self.clock)
         self.catalog = Catalog(self.catalog_store, self.products, merchants)

@@ -12,7 +12,7 @@ import structlog
 
 from actors.kinds import DEVICE_OPERATIONS
 from actors.order_commands import ReportPosition
-from actors.runtime.codec import KindCodec
+from actors.runtime.codec import CommandCodec
 from actors.runtime.entity import Actor, EntityKind
 from domain.errors import FieldError, Forbidden, Invalid, NotFound, invalid_field
 from domain.ids import is_uuid
@@ -56,7 +56,7 @@ class DeviceCommands:
         self._entities = entities
         self._carts = carts
         self._catalog = catalog
-        self._codecs = {name: KindCodec(kind) for name, kind in kinds.items()}
+        self._codecs = {name: CommandCodec(kind) for name, kind in kinds.items()}
 
     async def execute(
         self,

@@ -9,6 +9,7 @@ from actors.runtime.codec import KindCodec
 from actors.runtime.entity import EntityKind, Meta
 from actors.runtime.replay import meta_of
 from domain.errors import Unavailable
+from storage.crypto import KeyRing
 from storage.journal.interface import JournalError, Row
 
 
@@ -26,15 +27,17 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class History:
-    def __init__(self, journal: JournalRows, kinds: Mapping[str, EntityKind[Any]]) -> None:
+    def __init__(self, journal: JournalRows, kinds: Mapping[str, EntityKind[Any]], keys: KeyRing | None = None) -> None:
+        """`keys` are needed if one of `kinds` is sensitive."""
         self._journal = journal
-        self._codecs = {name: KindCodec(kind) for name, kind in kinds.items()}
+        self._codecs = {name: KindCodec(kind, keys) for name, kind in kinds.items()}
 
     async def of(self, kind: str, entity_id: str, after: int = 0, upto: int | None = None) -> list[Recorded]:
         """Rows with `after < version <= upto`, oldest first; none for an unknown entity. Raises `Unavailable`."""
         codec = self._codecs[kind]
         try:
             rows = await self._journal.rows(kind, entity_id, after=after, upto=upto)
+            await codec.learn_keys(row.payload for row in rows)
         except (JournalError, OSError) as error:
             raise Unavailable("The journal does not answer.", code="journal_away", retry_after_ms=1_000) from error
-        return [Recorded(meta_of(row), codec.events(row.payload)) for row in rows]
+        return [Recorded(meta_of(row), codec.events(row.id, row.version, row.payload)) for row in rows]

@@ -3,14 +3,14 @@
 import base64
 import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+
+from storage.key_files import write_once
 
 PRIVATE_KEY_FILE = "token-signing.pem"
 _RSA_BITS = 2048
@@ -35,8 +35,7 @@ def load_or_create_signing_key(directory: Path) -> SigningKey:
     """
     path = directory / PRIVATE_KEY_FILE
     if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _create(path)
+        write_once(path, _new_pem())
     return signing_key(path.read_bytes())
 
 
@@ -82,21 +81,8 @@ def _base64url(number: int) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _create(path: Path) -> None:
+def _new_pem() -> bytes:
     private = generate_private_key(public_exponent=65_537, key_size=_RSA_BITS)
-    pem = private.private_bytes(
+    return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return  # another process was first: its key is the one
-    finally:
-        draft.unlink()

@@ -5,10 +5,12 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from storage.key_files import key_bytes
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -43,6 +45,11 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=_usual("REDIS_URL"),
         description="redis://:password@host:port/0 or rediss://…; unset: the embedded one in the data folder.",
+    )
+    encryption_key: SecretStr | None = Field(
+        default=None,
+        description="base64 of 32 random bytes: the key that wraps the data keys of sensitive entities; "
+        "unset: a file in the data folder's keys/, made at the first start. Keep a copy: they are unreadable without.",
     )
     ray_address: str | None = Field(
         default=None,
@@ -105,6 +112,18 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return value
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _is_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            key_bytes(value.get_secret_value())
+        return value
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """What is pickled goes through Ray's object store: each process reads the key from its own environment."""
+        state = super().__getstate__()
+        return state | {"__dict__": state["__dict__"] | {"encryption_key": None}}
 
 
 @lru_cache(maxsize=1)

@@ -67,7 +67,7 @@ def restore(cell: Cell, loaded: Loaded, keep_commands: int) -> None:
     codec = cell.codec
     snapshot = loaded.snapshot
     if snapshot is not None:
-        decoded = codec.snapshot(snapshot.schema, snapshot.data)
+        decoded = codec.snapshot(cell.id, snapshot.version, snapshot.schema, snapshot.data)
         if decoded is None:
             raise SnapshotUnusableError
         cell.state, packed, complete = decoded

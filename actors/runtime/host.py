@@ -45,6 +45,7 @@ from actors.runtime.wire import (
 )
 from actors.runtime.writer import Entry, JournalWriter
 from domain.errors import DeadlineExceeded, Failure, TooMany, Unavailable
+from storage.crypto import KeyRing
 from storage.journal.interface import Journal, Lease, NewRow, Placement, Reminder
 
 log = structlog.get_logger()
@@ -63,7 +64,10 @@ class Publisher(Protocol):
 
 
 class Host:
-    """One incarnation of one host. `on_fenced` is told once when another incarnation has taken over."""
+    """One incarnation of one host. `on_fenced` is told once when another incarnation has taken over.
+
+    `keys` seal what sensitive kinds store; with such a kind and without them: `ValueError`.
+    """
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Host:
         limits: Limits,
         publisher: Publisher,
         on_fenced: Callable[[], None],
+        keys: KeyRing | None = None,
     ) -> None:
         self.name = name
         self.lease = Lease(name, 0)
@@ -84,7 +89,7 @@ class Host:
         self._clock = clock
         self._publisher = publisher
         self._on_fenced = on_fenced
-        self._codecs = {kind: KindCodec(entity) for kind, entity in kinds.items()}
+        self._codecs = {kind: KindCodec(entity, keys) for kind, entity in kinds.items()}
         self._mailboxes = Mailboxes()
         self._unsettled = False
         self.running = False

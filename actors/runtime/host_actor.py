@@ -22,8 +22,11 @@ from actors.runtime.limits import DEFAULTS, Limits
 from actors.runtime.steward import Hosts, Steward
 from actors.runtime.wire import Change
 from storage.bus import Bus
+from storage.crypto import KeyRing
+from storage.data_keys import open_key_ring
 from storage.journal.postgres import PostgresJournal
 from storage.logs import configure_logging
+from storage.settings import Settings
 
 FENCED_EXIT_CODE = 70
 """A fenced host ends its process: Ray starts the next incarnation, which takes a new epoch."""
@@ -38,6 +41,16 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     redis_url: str
     limits: Limits = DEFAULTS
     log_dir: str = ""
+    keys_dir: str = ""
+
+    async def open_keys(self) -> KeyRing:
+        """The key ring, by the key of this very process's environment or of the file in `keys_dir`.
+
+        No key travels in here: what actors are given lies in Ray's object store. Raises like `open_key_ring`.
+        """
+        return await open_key_ring(
+            self.database_url, Path(self.keys_dir) if self.keys_dir else None, Settings().encryption_key
+        )
 
     def log_path(self, process: str) -> Path | None:
         """Where `process` logs; None: to standard error."""
@@ -109,6 +122,7 @@ class HostActor:
         async with AsyncExitStack() as opened:
             journal = await opened.enter_async_context(PostgresJournal(config.database_url))
             bus = await opened.enter_async_context(await Bus.connect(config.redis_url))
+            keys = await config.open_keys()
             self._host = Host(
                 self._name,
                 journal=journal,
@@ -118,6 +132,7 @@ class HostActor:
                 limits=config.limits,
                 publisher=BusPublisher(bus),
                 on_fenced=lambda: os._exit(FENCED_EXIT_CODE),
+                keys=keys,
             )
             await self._host.start()
             opened.pop_all()

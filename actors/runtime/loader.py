@@ -68,13 +68,16 @@ class Loader:
     async def _restore(self, cell: Cell, stored: Loaded, loaded: Loading) -> None:
         keep = self._limits.recent_commands_max
         try:
+            await _learn_keys(cell, stored)
             try:
                 restore(cell, stored, keep)
             except SnapshotUnusableError:
                 log.info("snapshot_rebuilt", kind=cell.kind, id=cell.id)
                 rows = await self._journal.rows(cell.kind, cell.id)
                 cell.recent = RecentCommands()
-                restore(cell, Loaded(cell.kind, cell.id, None, tuple(rows)), keep)
+                whole = Loaded(cell.kind, cell.id, None, tuple(rows))
+                await _learn_keys(cell, whole)
+                restore(cell, whole, keep)
         except (OSError, JournalError) as error:
             log.warning("load_failed", entities=1, error=repr(error))
             loaded(None, None)
@@ -84,3 +87,8 @@ class Loader:
         else:
             self.activations += 1
             loaded(cell, None)
+
+
+async def _learn_keys(cell: Cell, stored: Loaded) -> None:
+    snapshot = () if stored.snapshot is None else (stored.snapshot.data,)
+    await cell.codec.learn_keys((*snapshot, *(row.payload for row in stored.rows)))

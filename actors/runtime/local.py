@@ -1,7 +1,7 @@
 """The runtime without Ray: hosts and a client in one process, for tests and for measuring the core."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from actors.runtime.client import EntityClient, HostUnavailableError
 from actors.runtime.clock import Clock, SystemClock
@@ -10,7 +10,11 @@ from actors.runtime.entity import EntityKind
 from actors.runtime.host import Host, Publisher
 from actors.runtime.limits import DEFAULTS, Limits
 from actors.runtime.wire import Change
+from storage.crypto import KeyRing
 from storage.journal.interface import Journal, Placement, ShardMap
+
+LOCAL_KEYS: Final = KeyRing.ephemeral()
+"""What local runtimes seal with unless told otherwise: known to all of this process, and lost with it."""
 
 
 class ListPublisher:
@@ -54,6 +58,7 @@ class LocalRuntime:
         clock: Clock | None = None,
         limits: Limits = DEFAULTS,
         publisher: Publisher | None = None,
+        keys: KeyRing = LOCAL_KEYS,
     ) -> None:
         self.clock = clock or SystemClock()
         self.limits = limits
@@ -65,6 +70,7 @@ class LocalRuntime:
         self._journal = journal
         self._kinds = kinds
         self._names = hosts
+        self._keys = keys
 
     async def __aenter__(self) -> Self:
         for name in self._names:
@@ -91,6 +97,7 @@ class LocalRuntime:
             limits=self.limits,
             publisher=self.publisher,
             on_fenced=lambda: None,
+            keys=self._keys,
         )
         await host.start()
         self.hosts[name] = host

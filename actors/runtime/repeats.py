@@ -95,6 +95,7 @@ class Repeats:
             page = await self._journal.rows(cell.kind, cell.id, after=after, upto=min(after + PAGE_ROWS, upto))
             if not page:
                 return
+            await cell.codec.learn_keys(row.payload for row in page)
             for row in page:
                 yield row
             after = page[-1].version
@@ -106,4 +107,5 @@ class Repeats:
             failure = Failure("idempotency_key_reused", 422, "this command id was used with another body")
             return Reply(env.corr, FAILED, failure=failure)
         view = views.get((row.version, env.want), b"")
-        return Reply(env.corr, OK, row.version, duplicate=True, data=cell.codec.reply(row.payload), view=view)
+        data = cell.codec.reply(row.id, row.version, row.payload)
+        return Reply(env.corr, OK, row.version, duplicate=True, data=data, view=view)

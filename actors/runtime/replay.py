@@ -20,6 +20,6 @@ def apply_row(codec: KindCodec[Any], state: Any, version: int, row: Row) -> Any:
     if row.version != version + 1:
         raise JournalGapError(f"{row.kind}/{row.id}: version {row.version} follows {version}")
     meta = meta_of(row)
-    for event in codec.events(row.payload):
+    for event in codec.events(row.id, row.version, row.payload):
         state = codec.kind.apply(state, event, meta)
     return state

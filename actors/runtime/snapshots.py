@@ -70,6 +70,6 @@ def _take_or_log(cell: Cell) -> Snapshot | None:
 def take(cell: Cell) -> Snapshot:
     """Encode the state as it is now; only meaningful while nothing of it is uncommitted."""
     codec = cell.codec
-    data = codec.pack_snapshot(cell.state, cell.recent.pack(), cell.recent.complete)
+    data = codec.pack_snapshot(cell.id, cell.version, cell.state, cell.recent.pack(), cell.recent.complete)
     recharge(cell, len(data))
     return Snapshot(cell.shard, cell.kind, cell.id, cell.version, codec.kind.schema, data)

@@ -15,9 +15,10 @@ import msgspec
 import structlog
 
 from actors.runtime.clock import Clock
-from actors.runtime.codec import KindCodec
+from actors.runtime.codec import KindCodec, UnreadableError
 from actors.runtime.entity import EntityKind
 from domain.errors import Temporary
+from storage.crypto import KeyRing
 from storage.journal.interface import Cursor, Row, Tail
 
 log = structlog.get_logger()
@@ -113,11 +114,12 @@ class TailRunner:
         backoff_ms: int = 250,
         batch_max: int = 500,
         poll_ms: int = 100,
+        keys: KeyRing | None = None,
     ) -> None:
         self.reaction = reaction
         self._source = source
         self._store = store
-        self._codecs = {name: KindCodec(kind) for name, kind in kinds.items() if name in reaction.kinds}
+        self._codecs = {name: KindCodec(kind, keys) for name, kind in kinds.items() if name in reaction.kinds}
         self._tags = [tag.encode() for tag in reaction.events]
         self._clock = clock
         self._attempts_max = attempts_max
@@ -162,6 +164,7 @@ class TailRunner:
         self.lag_ms = max(0, self._clock.now_ms() - rows[0].time_ms) if rows else 0
         if not rows:
             return retried
+        await self._learn_keys(rows)
         await self._handle([row for row in rows if self._is_about(row)])
         self._cursor = Cursor(rows[-1].xid, rows[-1].position)
         await self._store.advance(self.reaction.name, self._cursor)
@@ -170,9 +173,18 @@ class TailRunner:
 
     def _is_about(self, row: Row) -> bool:
         """By the bytes of the payload, which hold every tag: a tag within somebody's text costs a look, no more."""
-        if row.kind not in self._codecs:
-            return False
-        return not self._tags or any(tag in row.payload for tag in self._tags)
+        codec = self._codecs.get(row.kind)
+        if codec is None or not self._tags:
+            return codec is not None
+        try:
+            payload = codec.opened(row.id, row.version, row.payload)
+        except UnreadableError:
+            return True  # it fails as an entry, and so comes before people
+        return any(tag in payload for tag in self._tags)
+
+    async def _learn_keys(self, rows: Sequence[Row]) -> None:
+        for name, codec in self._codecs.items():
+            await codec.learn_keys(row.payload for row in rows if row.kind == name)
 
     async def _look_for_set_aside(self) -> bool:
         """Whether anything is set aside. People requeue dead letters behind our back: look again now and then."""
@@ -260,6 +272,7 @@ class TailRunner:
         due = await self._store.due(name, self._clock.now_ms(), self._batch_max)
         for aside in due:
             rows = await self._source.rows(aside.kind, aside.id, after=aside.version - 1, upto=aside.version)
+            await self._learn_keys(rows)
             try:
                 out_of_the_way = not rows or await self._try(rows[0], aside.attempts)
             except (Temporary, OSError):
@@ -282,5 +295,5 @@ class TailRunner:
             row.device,
             row.command_id,
             row.correlation,
-            self._codecs[row.kind].events(row.payload),
+            self._codecs[row.kind].events(row.id, row.version, row.payload),
         )

@@ -105,7 +105,7 @@ class Turns:
                 self.refuse(cell, env, sink, _stale(cell, env).failure)
                 return
             decision = kind.decide(cell.state, cell.codec.command(env.body), ctx)
-            payload = cell.codec.pack_events(decision.events, decision.reply) if decision.events else b""
+            payload = _packed(cell, decision) if decision.events else b""
         except AtriumError as error:
             self.refuse(cell, env, sink, error.failure)
             return
@@ -132,7 +132,7 @@ class Turns:
         env = Envelope(0, 0, kind.name, cell.id, b"", command_id, b"\0" * 16, SYSTEM, "", f"timer:{name}", 0, retry=1)
         try:
             decision = NOTHING_DONE if cell.recent.find(command_id) else kind.on_timer(cell.state, name, ctx)
-            payload = cell.codec.pack_events(decision.events, decision.reply)
+            payload = _packed(cell, decision)
         except Exception:
             log.exception("timer_poisoned", kind=kind.name, id=cell.id, timer=name)
             self.poisoned += 1
@@ -290,6 +290,11 @@ class Turns:
 
 
 NOTHING_DONE = Decision()
+
+
+def _packed(cell: Cell, decision: Decision) -> bytes:
+    """The payload of the next row."""
+    return cell.codec.pack_events(cell.id, cell.version + 1, decision.events, decision.reply)
 
 
 def _stale(cell: Cell, env: Envelope) -> NotFound | PreconditionFailed:

@@ -10,10 +10,11 @@ from rich.text import Text
 from actors.kinds import KINDS
 from cluster.console import DataOption, JsonOption, out, print_json, settings_with, table
 from cluster.errors import BadSettingsError, NotFoundError
-from cluster.stores import database_for_command
+from cluster.stores import database_for_command, open_keys
 from domain.times import to_rfc3339
 from services.history import History, Recorded
 from storage.journal.postgres import PostgresJournal
+from storage.settings import Settings
 
 _FIELD_CHARACTERS_MAX = 160
 
@@ -34,8 +35,9 @@ def show(
     kind, _, entity_id = entity.partition("/")
     if kind not in KINDS or not entity_id:
         raise BadSettingsError(f"{entity} is not KIND/ID; kinds are {', '.join(sorted(KINDS))}")
-    with database_for_command(settings_with(data)) as url:
-        rows = asyncio.run(_read(url, kind, entity_id, after))
+    settings = settings_with(data)
+    with database_for_command(settings) as url:
+        rows = asyncio.run(_read(settings, url, kind, entity_id, after))
     if not rows:
         raise NotFoundError(f"the journal has nothing of {entity}")
     if as_json:
@@ -57,9 +59,10 @@ def show(
     out.print(shown, soft_wrap=True)
 
 
-async def _read(url: str, kind: str, entity_id: str, after: int) -> list[Recorded]:
+async def _read(settings: Settings, url: str, kind: str, entity_id: str, after: int) -> list[Recorded]:
+    keys = await open_keys(settings, url) if KINDS[kind].sensitive else None
     async with PostgresJournal(url) as journal:
-        return await History(journal, KINDS).of(kind, entity_id, after=after)
+        return await History(journal, {kind: KINDS[kind]}, keys).of(kind, entity_id, after=after)
 
 
 def _document(row: Recorded) -> dict[str, Any]:

@@ -91,11 +91,11 @@ async def count_by_journal(database_url: str, users: Iterable[str]) -> list[Foun
     connection = await asyncpg.connect(database_url)
     try:
         async with connection.transaction(readonly=True):
-            sql = "SELECT id, payload FROM journal WHERE kind = 'order'"
+            sql = "SELECT id, version, payload FROM journal WHERE kind = 'order'"
             async for row in connection.cursor(sql, prefetch=_CURSOR_ROWS):
                 found += [
                     Found(row["id"], event.cart_id, _quantities(event.lines), event.total_minor)
-                    for event in codec.events(row["payload"])
+                    for event in codec.events(row["id"], row["version"], row["payload"])
                     if isinstance(event, Placed) and event.user_id in wanted
                 ]
     finally:

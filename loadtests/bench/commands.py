@@ -44,12 +44,12 @@ async def run(progress: Progress) -> Metrics:
             single_url = await _another_database(url, "one_call_each")
             await upgrade(url)
             await upgrade(single_url)
-        async with _ray(progress):
+        async with _ray(progress) as keys:
             with progress.step(f"Atrium: {CALLERS} callers over {CARTS} carts"):
-                ours = await _measure_ours(RuntimeConfig(url, redis_url), catalog)
+                ours = await _measure_ours(RuntimeConfig(url, redis_url, keys_dir=keys), catalog)
             _say(progress, ours)
             with progress.step("The same, one Ray call and one commit per command"):
-                single = await _measure_one_call_each(RuntimeConfig(single_url, redis_url), catalog)
+                single = await _measure_one_call_each(RuntimeConfig(single_url, redis_url, keys_dir=keys), catalog)
             _say(progress, single)
             with progress.step(f"One Ray actor per cart, {ACTORS} carts"):
                 actors = await _measure_actors(url, catalog)
@@ -82,12 +82,13 @@ async def _another_database(url: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def _ray(progress: Progress) -> AsyncIterator[None]:
+async def _ray(progress: Progress) -> AsyncIterator[str]:
+    """Ray, for the time of the block; gives a folder for the hosts' key."""
     with tempfile.TemporaryDirectory(prefix="atrium-ray-", ignore_cleanup_errors=True) as folder:
         with progress.step("Ray"):
             await asyncio.to_thread(init_ray, None, temp_dir=str(Path(folder)))
         try:
-            yield
+            yield str(Path(folder) / "keys")
         finally:
             await asyncio.to_thread(shutdown_ray)
 

@@ -4,6 +4,7 @@ from storage.models.audit import AuditEvent
 from storage.models.base import Base
 from storage.models.catalog import Organization, Product
 from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex
+from storage.models.keys import DataKeyRow
 from storage.models.locations import Location, Room
 from storage.models.reactions import DeadLetter, ReactionCursor, ReactionRetry
 from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow, ShardRow, SnapshotRow
@@ -13,6 +14,7 @@ __all__ = [
     "AuditEvent",
     "Base",
     "CartIndex",
+    "DataKeyRow",
     "DeadLetter",
     "DocumentIndex",
     "HostRow",

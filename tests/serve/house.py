@@ -9,7 +9,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from actors.kinds import KINDS
-from actors.runtime.local import LocalRuntime
+from actors.runtime.local import LOCAL_KEYS, LocalRuntime
 from domain.errors import Conflict
 from domain.ids import new_id
 from domain.lines import Option
@@ -289,6 +289,7 @@ async def open_house(
             dead_letters=dead_letters,
             tokens=Tokens(clock, signing=SIGNING_KEY),
             clock=clock,
+            keys=LOCAL_KEYS,
             health=Health({}, {}),
             limits=limits or GatewayLimits(),
         )

@@ -29,11 +29,12 @@ ADMIN, ALICE = new_id(), new_id()
 
 @pytest.fixture
 async def gateway(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[GatewayRuntime]:
-    config = GatewayConfig(runtime=RuntimeConfig(database_url, redis_url), settings=Settings(data_dir=tmp_path))
+    runtime = RuntimeConfig(database_url, redis_url, keys_dir=str(tmp_path / "keys"))
+    config = GatewayConfig(runtime=runtime, settings=Settings(data_dir=tmp_path))
     journal = await PostgresJournal(database_url).open()
     try:
         async with (
-            LocalRuntime(journal, journal, KINDS) as local,
+            LocalRuntime(journal, journal, KINDS, keys=await runtime.open_keys()) as local,
             open_gateway(config, "gateway-1", local.client) as gateway,
         ):
             yield gateway

@@ -102,7 +102,7 @@ class _Entity:
             self._record.violate("4 exactly once", f"{op}: told v{version}, its row is v{row.version}")
         if row.command_hash != body_hash(op.command):
             self._record.violate("4 exactly once", f"{op}: accepted with another body than row v{row.version}")
-        if answer.data != _CODEC.reply(row.payload):
+        if answer.data != _CODEC.reply(row.id, row.version, row.payload):
             self._record.violate("4 exactly once", f"{op}: reply {answer.data} is not that of row v{row.version}")
         if op is first and version <= floor:
             self._record.violate("1 linearizable", f"{op}: got v{version} after v{floor} was known")

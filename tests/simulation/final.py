@@ -112,7 +112,7 @@ def _check_snapshot(world: World, reference: Reference) -> None:
     if snapshot is None:
         return
     record = world.record
-    decoded = _CODEC.snapshot(snapshot.schema, snapshot.data)
+    decoded = _CODEC.snapshot(snapshot.id, snapshot.version, snapshot.schema, snapshot.data)
     if decoded is None or snapshot.version > reference.version:
         record.violate("7 snapshots", f"{reference.entity}: the snapshot at v{snapshot.version} is unusable")
         return

@@ -38,7 +38,7 @@ class Reference:
             if row.version != at + 1:
                 raise JournalGapError(f"{entity}: v{row.version} stands at place {at + 1}")
             state = copy.copy(state)
-            for event in codec.events(row.payload):
+            for event in codec.events(row.id, row.version, row.payload):
                 state = STRAND.apply(state, event, meta_of(row))
                 self._follow_alarms(event, row)
             assert state is not None

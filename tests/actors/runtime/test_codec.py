@@ -31,23 +31,23 @@ replies = st.none() | st.dictionaries(st.text(), st.one_of(small, st.text(), st.
 
 @given(events, replies)
 def test_events_and_reply_come_back_as_they_went(recorded: list[Any], reply: dict[str, Any] | None) -> None:
-    payload = CODEC.pack_events(recorded, reply)
-    assert list(CODEC.events(payload)) == recorded
-    assert CODEC.reply(payload) == reply
+    payload = CODEC.pack_events("a", 1, recorded, reply)
+    assert list(CODEC.events("a", 1, payload)) == recorded
+    assert CODEC.reply("a", 1, payload) == reply
 
 
 @given(st.builds(Counter, small, small, small, st.text(), st.text()), st.binary(), st.booleans())
 def test_a_snapshot_comes_back_as_it_went(state: Counter, recent: bytes, complete: bool) -> None:
-    assert CODEC.snapshot(1, CODEC.pack_snapshot(state, recent, complete)) == (state, recent, complete)
+    assert CODEC.snapshot("a", 1, 1, CODEC.pack_snapshot("a", 1, state, recent, complete)) == (state, recent, complete)
 
 
 @given(st.binary(max_size=40))
 def test_garbage_is_unreadable_and_never_anything_else(garbage: bytes) -> None:
     with contextlib.suppress(UnreadableError, msgspec.DecodeError):
-        CODEC.events(garbage)
+        CODEC.events("a", 1, garbage)
     with contextlib.suppress(Invalid):
         CODEC.command(garbage)
-    CODEC.snapshot(1, garbage)
+    CODEC.snapshot("a", 1, 1, garbage)
 
 
 @given(st.text(), st.text())

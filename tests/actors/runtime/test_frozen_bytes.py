@@ -15,6 +15,7 @@ from actors.runtime.cell import Cell, SnapshotUnusableError, restore
 from actors.runtime.codec import KindCodec
 from actors.runtime.shards import shard_of
 from storage.journal.interface import Loaded, Row, Snapshot
+from tests.frozen.bytes.keys import FROZEN_KEYS
 
 BYTES = Path(__file__).parents[2] / "frozen" / "bytes"
 
@@ -50,7 +51,7 @@ def rows_of(kind: str, journal: dict[str, Any]) -> tuple[Row, ...]:
 
 
 def loaded(kind: str, journal: dict[str, Any], snapshot: Snapshot | None, rows: tuple[Row, ...]) -> Cell:
-    cell = Cell(KindCodec(KINDS[kind]), journal["id"], shard_of(kind, journal["id"]))
+    cell = Cell(KindCodec(KINDS[kind], FROZEN_KEYS), journal["id"], shard_of(kind, journal["id"]))
     restore(cell, Loaded(kind, journal["id"], snapshot, rows), 1_024)
     return cell
 
@@ -76,7 +77,7 @@ def test_frozen_rows_give_the_view_they_gave_then(kind: str, schema: int, journa
     assert cell.version == cell.durable == len(rows)
     assert_includes(shown(cell), journal["view"])
     for row in rows:
-        assert cell.codec.reply(row.payload) == {"version": row.version}
+        assert cell.codec.reply(row.id, row.version, row.payload) == {"version": row.version}
         assert cell.recent.find(row.command_id) == (row.version, row.command_hash)
 
 

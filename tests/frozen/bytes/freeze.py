@@ -18,6 +18,7 @@ from actors.runtime.codec import KindCodec
 from actors.runtime.shards import shard_of
 from actors.runtime.snapshots import take
 from storage.journal.interface import Loaded, Row
+from tests.frozen.bytes.keys import FROZEN_KEYS
 
 HERE = Path(__file__).parent
 
@@ -25,7 +26,7 @@ HERE = Path(__file__).parent
 def freeze(name: str) -> dict[str, Any]:
     """One kind's journals as bytes (hex): each row's payload, and a snapshot of its last state."""
     kind = KINDS[name]
-    codec = KindCodec(kind)
+    codec = KindCodec(kind, FROZEN_KEYS)
     readable = json.loads((HERE.parent / f"{name}-v{kind.schema}.json").read_text())
     journals = []
     for journal in readable["journals"]:
@@ -50,7 +51,7 @@ def freeze(name: str) -> dict[str, Any]:
 
 def _row(codec: KindCodec[Any], id: str, row: dict[str, Any]) -> Row:
     events = [msgspec.convert(event, Union[codec.kind.events]) for event in row["events"]]  # noqa: UP007 - at run time
-    payload = codec.pack_events(events, {"version": row["version"]})
+    payload = codec.pack_events(id, row["version"], events, {"version": row["version"]})
     command_id = bytes.fromhex(row["command_id"])
     actor, device, version = row["actor"], row["device"], row["version"]
     return Row(
