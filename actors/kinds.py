@@ -6,13 +6,27 @@ from actors.cart import CartKind
 from actors.order import OrderKind
 from actors.room import RoomKind
 from actors.runtime.entity import EntityKind
+from actors.session import SessionKind
 
-KINDS: Final[dict[str, EntityKind[Any]]] = {kind.name: kind for kind in (CartKind(), OrderKind(), RoomKind())}
+KINDS: Final[dict[str, EntityKind[Any]]] = {
+    kind.name: kind for kind in (CartKind(), OrderKind(), RoomKind(), SessionKind())
+}
 
 DEVICE_OPERATIONS: Final[dict[str, frozenset[str]]] = {
     "cart": frozenset({"set_quantity", "remove_line", "clear", "set_merchant", "dismiss_notices", "delete"}),
     "order": frozenset({"set_status", "cancel", "assign_courier", "report_position"}),
     "room": frozenset({"set_status", "undo", "claim", "release", "take_over"}),
+    "session": frozenset(
+        {
+            "enter",
+            "leave",
+            "open_document",
+            "close_document",
+            "sign_out",
+            "offer_hand_off",
+            "withdraw_hand_off",
+        }
+    ),
 }
 """Operations whose fields are the sender's own to say; the entity checks who may.
 

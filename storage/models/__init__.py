@@ -3,7 +3,7 @@
 from storage.models.audit import AuditEvent
 from storage.models.base import Base
 from storage.models.catalog import Organization, Product
-from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex
+from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, SessionIndex
 from storage.models.keys import DataKeyRow
 from storage.models.locations import Location, Room
 from storage.models.reactions import DeadLetter, ReactionCursor, ReactionRetry
@@ -27,6 +27,7 @@ __all__ = [
     "ReactionRetry",
     "ReminderRow",
     "Room",
+    "SessionIndex",
     "ShardMapRow",
     "ShardRow",
     "SnapshotRow",

@@ -88,6 +88,33 @@ class DocumentIndex(Base):
     updated_at: Mapped[Moment]
 
 
+class SessionIndex(Base):
+    """A provider session by clinic, location and person; `quarantined` counts what waits to be resolved there."""
+
+    __tablename__ = "provider_sessions"
+    __table_args__ = (
+        Index(None, "organization_id", "created_at", "id"),
+        Index(None, "location_id", "created_at", "id", postgresql_where=text("location_id IS NOT NULL")),
+        Index(None, "user_id", "created_at", "id"),
+        Index(None, "organization_id", "quarantined", postgresql_where=text("quarantined > 0")),
+        {**_OFTEN_UPDATED, "info": {"entity_index": True}},
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    version: Mapped[Big]
+    organization_id: Mapped[Id]
+    location_id: Mapped[Id | None]
+    user_id: Mapped[Id]
+    device_id: Mapped[Id]
+    status: Mapped[Label]
+    access: Mapped[Label]
+    room_id: Mapped[Id | None]
+    patient_id: Mapped[Id | None]
+    quarantined: Mapped[Int]
+    created_at: Mapped[Moment]
+    updated_at: Mapped[Moment]
+
+
 INDEX_TABLES: dict[str, Table] = {
     name: table for name, table in Base.metadata.tables.items() if table.info.get("entity_index")
 }
