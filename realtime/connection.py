@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from domain.hlc import stamp
 from realtime import codes
 from realtime.bucket import TokenBucket
 from realtime.channels import Scope
@@ -19,6 +20,7 @@ from realtime.frames import (
     Auth,
     AuthOk,
     AuthRequired,
+    ClientPresence,
     ClientSignal,
     Command,
     Error,
@@ -31,7 +33,6 @@ from realtime.frames import (
     Unsubscribe,
     Welcome,
 )
-from domain.hlc import stamp
 from realtime.limits import PROTOCOL_VERSION, Limits
 from realtime.outbox import EXEMPT, Key, Outbox
 
@@ -68,6 +69,7 @@ class Connection:
         "closing",
         "codec",
         "conn_id",
+        "counted",
         "device_id",
         "epoch",
         "in_flight",
@@ -95,6 +97,7 @@ class Connection:
         self.channels: dict[str, None] = {}
         self.device_id = ""
         self.epoch = 0
+        self.counted = False
         self.last_seq = 0
         self.in_flight = 0
         self._limits = limits
@@ -153,16 +156,17 @@ class Connection:
         if not self.device_id:
             self.refuse(seq, "command", "no_device", now)
             return None
-        if command.epoch != self.epoch:
+        if command.epoch > self.epoch or (command.epoch < self.epoch and not self.counted):
             self.refuse(seq, "command", "epoch", now)
             return None
-        if seq > self.last_seq + 1:
+        if command.epoch == self.epoch and seq > self.last_seq + 1:
             self.gap(seq, now)
             return None
         if self.in_flight >= self._limits.commands_in_flight_max:
             self.refuse(seq, "command", "in_flight", now, retry_after_ms=100)
             return None
-        self.last_seq = max(self.last_seq, seq)
+        if command.epoch == self.epoch:
+            self.last_seq = max(self.last_seq, seq)
         self.in_flight += 1
         return command
 
@@ -172,7 +176,7 @@ class Connection:
                 if n == self._ping_n:
                     self._pong_until = None
                 return None
-            case Ack() | Auth():
+            case Ack() | Auth() | ClientPresence():
                 return frame
             case Hello():
                 self.shut(codes.BAD_FRAME, "a second hello")
@@ -206,10 +210,14 @@ class Connection:
 
     # -- what the session found out ---------------------------------------------------------------
 
-    def welcome(self, last_seq: int, *, resumed: bool, ttl_seconds: int | None, wall_ms: int, now: float) -> None:
+    def welcome(
+        self, last_seq: int, *, resumed: bool, ttl_seconds: int | None, wall_ms: int, now: float, session_id: str = ""
+    ) -> None:
+        """With `session_id` the device's count is kept there, also of its older epochs."""
         limits = self._limits
         self.phase = Phase.OPEN
         self.last_seq = last_seq
+        self.counted = bool(session_id)
         self._ping_at = now + limits.ping_seconds
         self._set_token(ttl_seconds, now)
         self.send(
@@ -229,6 +237,7 @@ class Connection:
                 },
                 hlc=stamp(wall_ms),
                 token_ttl=msgspec.UNSET if ttl_seconds is None else ttl_seconds,
+                session=session_id,
             ),
             now,
         )
@@ -243,16 +252,23 @@ class Connection:
         self.in_flight -= 1
         self.send(frame, now)
 
-    def held(self, seq: int, code: str, retry_after_ms: int, now: float) -> None:
-        """A command failed for now: it and everything after it has to come again, in order."""
+    def held(self, seq: int, code: str, retry_after_ms: int, now: float, epoch: int | None = None) -> None:
+        """A command failed for now: it and everything after it has to come again, in order.
+
+        One of an older `epoch` is not in the count: it comes again alone.
+        """
         self.in_flight -= 1
-        self.last_seq = min(self.last_seq, seq - 1)
+        if epoch is None or epoch == self.epoch:
+            self.last_seq = min(self.last_seq, seq - 1)
         self.refuse(seq, "command", code, now, retry_after_ms=max(1, retry_after_ms))
 
-    def skipped(self, seq: int, now: float) -> None:
+    def skipped(self, seq: int, now: float, epoch: int | None = None) -> None:
         """An accepted command was not run because one before it is held."""
         self.in_flight -= 1
-        self.gap(seq, now)
+        if epoch is None or epoch == self.epoch:
+            self.gap(seq, now)
+        else:
+            self.refuse(seq, "command", "held", now, retry_after_ms=1_000)
 
     def gap(self, seq: int, now: float) -> None:
         frame = Error(

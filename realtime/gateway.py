@@ -12,7 +12,8 @@ from realtime import codes
 from realtime.channels import Scope
 from realtime.codec import Codec
 from realtime.ports import Credentials, Sleep, Socket
-from realtime.session import Services, Session
+from realtime.services import Services
+from realtime.session import Session
 
 log = structlog.get_logger()
 

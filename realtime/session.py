@@ -1,8 +1,7 @@
 """One socket at work: reads frames into its connection, acts on them, writes what the connection has to say."""
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
@@ -12,14 +11,16 @@ from actors.runtime.entity import Actor
 from domain.errors import AtriumError, Temporary, Unauthenticated
 from domain.ids import is_uuid
 from realtime import codes
-from realtime.channels import Scope
+from realtime.channels import Scope, shows_presence
 from realtime.codec import Codec
-from realtime.commands import CommandRunner
-from realtime.connection import Connection, Phase
+from realtime.commands import CommandRunner, Executor, SignalRunner
+from realtime.connection import Connection
+from realtime.device import Device
 from realtime.frames import (
     Ack,
     AnyClientFrame,
     Auth,
+    ClientPresence,
     ClientSignal,
     Command,
     Hello,
@@ -28,38 +29,20 @@ from realtime.frames import (
     Unsubscribe,
     Wanted,
 )
-from realtime.hub import Hub, wall_ms
-from realtime.limits import DEFAULTS, Limits
 from realtime.outbox import Key
 from realtime.ports import (
-    Authenticator,
-    Clock,
-    CommandPort,
     Credentials,
     DeviceKeepsCount,
     Identity,
-    Ledger,
     Socket,
 )
 from realtime.redaction import redact
+from realtime.services import Services
 
 log = structlog.get_logger()
 
 _INTERNAL_ERROR = 1011
 _KEEPS_COUNT = DeviceKeepsCount()
-
-
-class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """What every session of a gateway shares. `running` holds commands that outlive their socket."""
-
-    hub: Hub
-    port: CommandPort
-    authenticator: Authenticator
-    ledger: Ledger = _KEEPS_COUNT
-    limits: Limits = DEFAULTS
-    clock: Clock = time.monotonic
-    wall: Callable[[], int] = wall_ms
-    running: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
 
 
 class Session:
@@ -69,6 +52,8 @@ class Session:
         "__weakref__",
         "_clock",
         "_credentials",
+        "_device",
+        "_executor",
         "_gone",
         "_hub",
         "_reader",
@@ -76,6 +61,7 @@ class Session:
         "_runner",
         "_services",
         "_shown",
+        "_signals",
         "_socket",
         "_stopped",
         "_tasks",
@@ -97,14 +83,11 @@ class Session:
         self._clock = services.clock
         self._hub = services.hub
         self.connection = Connection(codec, scope, services.limits, conn_id, self._clock(), self._newest)
-        self._runner = CommandRunner(
-            self.connection,
-            services.port,
-            self._clock,
-            self._wake,
-            self._hub.table.note_origin,
-            services.running,
-        )
+        connection, running, port = self.connection, services.running, services.port
+        self._executor = Executor(connection, port, self._hub.table.note_origin, services.wall)
+        self._runner = CommandRunner(connection, self._executor, self._clock, self.wake, running)
+        self._signals = SignalRunner(connection, self._executor, port, self._clock, self.wake, running)
+        self._device = Device(self, self._executor, services)
         self._reader: asyncio.Task[Any] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,15 +114,15 @@ class Session:
 
     def tick(self, now: float) -> None:
         self.connection.tick(now)
-        self._wake()
+        self.wake()
 
     def goaway(self, drain_ms: int) -> None:
         self.connection.goaway(drain_ms, self._clock())
-        self._wake()
+        self.wake()
 
     def shut(self, code: int, reason: str) -> None:
         self.connection.shut(code, reason)
-        self._wake()
+        self.wake()
 
     # -- the hub's side ---------------------------------------------------------------------------
 
@@ -147,12 +130,12 @@ class Session:
         if self._shown is not None:
             frame = redact(frame, self.codec, self._shown)
         self.connection.push(frame, self._clock(), key)
-        self._wake()
+        self.wake()
 
     def lost(self, channel: str, code: str) -> None:
         self.connection.channels.pop(channel, None)
         self.connection.refuse(channel, "subscribe", code, self._clock())
-        self._wake()
+        self.wake()
 
     def _newest(self, channel: str, ent: str) -> bytes | None:
         frame = self._hub.table.newest(channel, ent, self)
@@ -161,7 +144,7 @@ class Session:
     # -- in ---------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        connection, socket, clock, runner = self.connection, self._socket, self._clock, self._runner
+        connection, socket, clock = self.connection, self._socket, self._clock
         while connection.closing is None:
             data = await socket.receive()
             if data is None:
@@ -169,11 +152,11 @@ class Session:
                 return
             frame = connection.receive(data, clock())
             if type(frame) is Command:
-                runner.submit(frame)
+                (self._device.queue or self._runner).submit(frame)
             elif frame is not None:
                 await self._act(frame)
             if connection.outbox:
-                self._wake()
+                self.wake()
 
     async def _act(self, frame: AnyClientFrame) -> None:
         match frame:
@@ -185,12 +168,16 @@ class Session:
                 self._subscribe(channel, have, mode, ref)
             case Unsubscribe(ch=channel):
                 self.connection.channels.pop(channel, None)
+                self._depart(channel)
                 self._hub.unsubscribe(self, channel)
             case ClientSignal():
-                self._runner.signal(frame)
+                self._signals.submit(frame)
+                self._device.touch()
+            case ClientPresence(ch=channel, state=state):
+                self._show(channel, state)
+                self._device.touch()
             case Ack(results_upto=upto):
-                connection = self.connection
-                await self._services.watermarks.acked(self.actor, connection.device_id, connection.epoch, upto)
+                self._device.acked(upto)
             case _:
                 pass
 
@@ -202,22 +189,47 @@ class Session:
         identity = await self._authenticate(hello.token)
         if identity is None:
             return
-        self.actor = self._runner.actor = identity.actor
+        self.actor = self._executor.actor = identity.actor
         self._shown = identity.shown
-        last_seq = await self._services.watermarks.last_seq(
-            self.actor, hello.device_id, hello.epoch, hello.first_unacked
-        )
-        if connection.phase is not Phase.AUTHENTICATING:
-            return  # the hello's time ran out meanwhile
+        admission = await self._device.admit(hello)
+        if admission is None:
+            return
         resumed = any(wanted.have for wanted in hello.subs)
         connection.welcome(
-            last_seq, resumed=resumed, ttl_seconds=self._ttl(identity), wall_ms=self._services.wall(), now=clock()
+            admission.last_seq,
+            resumed=resumed,
+            ttl_seconds=self._ttl(identity),
+            wall_ms=self._services.wall(),
+            now=clock(),
+            session_id=admission.session_id,
         )
         asked = {wanted.ch for wanted in hello.subs}
-        own = [Wanted(channel) for channel in connection.scope.subscribes if channel not in asked]
+        own = [Wanted(channel) for channel in self._own_channels() if channel not in asked]
         for wanted in (*own, *hello.subs):
             if connection.admit_channel(wanted.ch, wanted.ch, clock()):
                 self._subscribe(wanted.ch, wanted.have, wanted.mode, None)
+
+    def _own_channels(self) -> list[str]:
+        """What the endpoint subscribes by itself; a placeholder without a value is left out."""
+        known = {"session": self._device.admission.session_id, "subject": self.actor.subject}
+        channels = [channel.format_map(known) for channel in self.connection.scope.subscribes]
+        return [channel for channel in channels if "//" not in channel and not channel.endswith("/")]
+
+    def _show(self, channel: str, state: dict[str, Any]) -> None:
+        connection, presence = self.connection, self._services.presence
+        if presence is None or not self._sees_people(channel):
+            connection.refuse(channel, "presence", "not_found", self._clock())
+            return
+        error = presence.show(self, channel, state, conn_id=connection.conn_id, device_id=connection.device_id)
+        if error is not None:
+            connection.send(error, self._clock())
+
+    def _sees_people(self, channel: str) -> bool:
+        return shows_presence(channel, self.actor.roles, narrowed=self._shown is not None)
+
+    def _depart(self, channel: str) -> None:
+        if self._services.presence is not None:
+            self._services.presence.leave(self, channel)
 
     async def _authenticate_again(self, token: str) -> None:
         identity = await self._authenticate(token)
@@ -226,7 +238,10 @@ class Session:
         if self.actor.subject != identity.actor.subject:
             self.connection.shut(codes.TOKEN_INVALID, "the token is somebody else's", flush=False)
             return
-        self.actor = self._runner.actor = identity.actor
+        if (self.actor.roles, self.actor.organizations) != (identity.actor.roles, identity.actor.organizations):
+            self.connection.shut(codes.STATE_INVALIDATED, "the rights have changed", flush=False)
+            return
+        self.actor = self._executor.actor = identity.actor
         self._shown = identity.shown
         self.connection.renewed(self._ttl(identity), self._clock())
 
@@ -256,7 +271,7 @@ class Session:
         return -((self._services.wall() - identity.expires_ms) // 1000)
 
     def _subscribe(self, channel: str, have: dict[str, int], mode: str, ref: Reference | None) -> None:
-        self._spawn(self._subscribed(channel, have, mode, ref))
+        self.spawn(self._subscribed(channel, have, mode, ref))
 
     async def _subscribed(self, channel: str, have: dict[str, int], mode: str, ref: Reference | None) -> None:
         connection = self.connection
@@ -264,6 +279,8 @@ class Session:
             await self._hub.subscribe(
                 self, channel, have, ref, as_state=mode == "state", coalesces=connection.scope.tracking
             )
+            if self._services.presence is not None and channel in connection.channels and self._sees_people(channel):
+                self._services.presence.enter(self, channel)
         except AtriumError as error:
             connection.channels.pop(channel, None)
             retry = (error.failure.retry_after_ms or 1_000) if isinstance(error, Temporary) else 0
@@ -276,11 +293,11 @@ class Session:
             connection.refuse(
                 channel if ref is None else ref, "subscribe", "internal", self._clock(), retry_after_ms=1_000
             )
-        self._wake()
+        self.wake()
 
     # -- out --------------------------------------------------------------------------------------
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """See to it that what waits gets written: one task per burst, however many frames a turn brings."""
         if self._released:
             return
@@ -333,13 +350,16 @@ class Session:
         self._released = True
         self._reader = None
         self._runner.close()
+        self._signals.close()
         for task in self._tasks:
             task.cancel()
         for channel in self.connection.channels:
+            self._depart(channel)
             self._hub.unsubscribe(self, channel)
         self.connection.channels.clear()
+        self._device.release()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -15,7 +15,7 @@ from domain.errors import NotFound
 from domain.ids import new_id
 from realtime.gateway import Gateway
 from realtime.hub import Hub
-from realtime.session import Services
+from realtime.services import Services
 from serve.app import NOUNS
 from serve.gateway import GatewayRuntime
 from serve.limits import DEFAULTS, GatewayLimits

@@ -17,7 +17,8 @@ from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.limits import DEFAULTS, Limits
 from realtime.ports import Credentials, Identity
-from realtime.session import Services, Session
+from realtime.services import Services
+from realtime.session import Session
 from tests.realtime.entities import WALL_MS, Answer, Entities
 
 ALICE = Actor("alice", ("customer",))
@@ -74,6 +75,8 @@ class Port:
         *,
         base_ver: int | None = None,
         base_fver: int | None = None,
+        hlc: str = "",
+        hlc_raw: str = "",
     ) -> Answer:
         call = {
             "actor": actor,
@@ -85,6 +88,8 @@ class Port:
             "correlation": correlation,
             "device": device,
             "base_ver": base_ver,
+            "hlc": hlc,
+            "hlc_raw": hlc_raw,
         }
         self.calls.append(call)
         await asyncio.sleep(0)
@@ -99,6 +104,9 @@ class Port:
             return Answer(self.done[command_id], duplicate=True)
         version = self.done[command_id] = self._versions[ent] = self._versions.get(ent, 0) + 1
         return Answer(version)
+
+    def clinical(self, ent: str, op: str) -> bool:
+        return ent.startswith("document/") and op != "sign"
 
     async def signal(self, actor: Actor, ent: str, name: str, args: dict[str, Any], device: str) -> None:
         self.signals.append((name, args))
@@ -191,8 +199,14 @@ class Client:
             if frame["t"] == "snapshot":
                 for entry in frame["entities"]:
                     self._set(entry["ent"], entry["ver"], entry["state"])
+                for ent in frame.get("gone", ()):
+                    self._forget(ent)
             elif frame["t"] == "change":
                 ent = frame["ent"]
+                if frame.get("left"):
+                    if frame["ver"] >= self.versions.get(ent, 0):
+                        self._forget(ent)
+                    continue
                 if "state" in frame:
                     assert frame["ver"] > self.versions.get(ent, 0)
                     self._set(ent, frame["ver"], frame["state"])
@@ -200,6 +214,10 @@ class Client:
                     assert frame["ver"] == self.versions.get(ent, 0) + 1, "a gap reached the client"
                     self._set(ent, frame["ver"], apply(self.views.get(ent, {}), frame["patch"]))
         return self
+
+    def _forget(self, ent: str) -> None:
+        self.versions.pop(ent, None)
+        self.views.pop(ent, None)
 
     def _set(self, ent: str, version: int, view: Any) -> None:
         self.versions[ent] = version

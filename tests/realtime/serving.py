@@ -22,7 +22,7 @@ from realtime.endpoint import serve_socket
 from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.limits import DEFAULTS, Limits
-from realtime.session import Services
+from realtime.services import Services
 from storage.journal.memory import MemoryJournal, MemoryStore
 from tests.actors.runtime.counter import KINDS, Add, Explode, Join, Point
 from tests.conditions import until
@@ -69,6 +69,8 @@ class Counters:
         *,
         base_ver: int | None = None,
         base_fver: int | None = None,
+        hlc: str = "",
+        hlc_raw: str = "",
     ) -> Answer:
         kind, _, id_ = ent.partition("/")
         command = msgspec.convert(args, COMMANDS[op])
@@ -84,6 +86,9 @@ class Counters:
             device=device,
             correlation=correlation,
         )
+
+    def clinical(self, ent: str, op: str) -> bool:  # noqa: ARG002
+        return False
 
     async def signal(self, actor: Actor, ent: str, name: str, args: dict[str, Any], device: str) -> None:
         kind, _, id_ = ent.partition("/")

@@ -73,9 +73,9 @@ def test_the_other_kind_of_websocket_frame_is_refused() -> None:
 
 
 def test_an_unknown_type_is_told_apart_from_a_malformed_frame() -> None:
-    error = refused(JSON, '{"t":"presence","ch":"a/b"}')
+    error = refused(JSON, '{"t":"telepathy","ch":"a/b"}')
     assert isinstance(error, UnknownFrameError)
-    assert error.tag == "presence"
+    assert error.tag == "telepathy"
 
 
 def test_unknown_fields_are_ignored() -> None:

@@ -99,9 +99,9 @@ def test_the_welcome_says_the_limits_and_the_watermark() -> None:
 
 def test_an_unknown_type_gets_an_error_and_the_socket_stays_open() -> None:
     wire = Wireless().opened()
-    assert wire.say({"t": "presence", "ch": "a/b"}) is None
+    assert wire.say({"t": "telepathy", "ch": "a/b"}) is None
     (error,) = wire.heard()
-    assert (error["t"], error["code"], error["temporary"], error["of"]) == ("error", "unknown_type", False, "presence")
+    assert (error["t"], error["code"], error["temporary"], error["of"]) == ("error", "unknown_type", False, "telepathy")
     assert wire.closed is None
 
 

@@ -18,7 +18,7 @@ from realtime.client.live import LiveClient
 from realtime.client.queue import MemoryQueue
 from realtime.gateway import Gateway
 from realtime.hub import Hub
-from realtime.session import Services
+from realtime.services import Services
 from serve.live.adapters import TokenAuthenticator
 from services.locations import Room
 from tests.conditions import until

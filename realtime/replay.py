@@ -1,0 +1,291 @@
+"""Running a tablet's queue: strictly first in, first out, with the provider session keeping count.
+
+The target entity commits, then the session keeps the outcome, then the result goes out: so a result rests on both,
+and a crash between the two repeats nothing, for the target knows the command's id. Outcomes are kept in batches: the
+next command runs while those before it are being written down, and a long replay costs two writes per batch and
+command, not per command.
+
+A command whose `seq` was counted before is never run again: it gets its first result, or, with another body,
+`seq_reuse`. What is refused and holds clinical facts goes into the session's quarantine together with its result.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from domain.errors import AtriumError, Internal, Temporary
+from domain.ids import derived_id
+from realtime import results
+from realtime.codec import BadFrameError
+from realtime.commands import RETRY_MS, Executor, body_hash
+from realtime.connection import Connection
+from realtime.frames import Command, Result
+from realtime.limits import Limits
+from realtime.ports import Admission, Clock, CommandPort, Entry, Ledger
+
+log = structlog.get_logger()
+
+SCHEMA: Final = 1
+"""The version of operations and arguments that this server understands."""
+
+UNREADABLE_LENGTH_MAX: Final = 16_384
+"""Characters kept of arguments that no encoding can hold."""
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Outcome(msgspec.Struct):
+    """A command that has its result; `entry` is None when the ledger knows it already."""
+
+    command: Command
+    frame: Result
+    entry: Entry | None
+
+
+class QueueRunner:
+    """One per connection of a device whose count the ledger keeps. `end` closes the connection for a reason."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        executor: Executor,
+        port: CommandPort,
+        ledger: Ledger,
+        admission: Admission,
+        limits: Limits,
+        clock: Clock,
+        wake: Callable[[], None],
+        end: Callable[[AtriumError], None],
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
+        """`tasks` holds what is running; a command that has begun is not cut off when its socket goes."""
+        self.refusal = admission.refusal
+        self._connection = connection
+        self._executor = executor
+        self._port = port
+        self._ledger = ledger
+        self._admission = admission
+        self._limits = limits
+        self._clock = clock
+        self._wake = wake
+        self._end = end
+        self._tasks = tasks
+        self._queue: deque[Command] = deque()
+        self._outcomes: list[Outcome] = []
+        self._working: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._ran: dict[int, Entry] = {}
+        self._kept: dict[int, dict[int, Entry]] = {}
+        self._holds = 0
+        self._acked = 0
+        self._ack_told = 0
+        self._closed = False
+
+    def submit(self, command: Command) -> None:
+        self._queue.append(command)
+        if self._working is None:
+            self._working = self._spawn(self._work())
+
+    def close(self) -> None:
+        """Start nothing more. The device sends again what it has no result for."""
+        self._closed = True
+        self._queue.clear()
+
+    async def finished(self) -> None:
+        """When what had begun has been written down; nothing new begins after `close`."""
+        while running := {task for task in (self._working, self._writing) if task is not None}:
+            await asyncio.wait(running)
+
+    def acked(self, upto: int) -> None:
+        """The device has stored these results. Told to the ledger now and then: it keeps the newest anyway."""
+        self._acked = max(self._acked, min(upto, self._connection.last_seq))
+        for seq in [seq for seq in self._ran if seq <= self._acked - self._limits.results_kept]:
+            del self._ran[seq]
+        if self._acked - self._ack_told >= self._limits.acks_gathered:
+            self._ack_told = self._acked
+            self._spawn(self._tell_acked(self._acked))
+
+    # -- one command after the other --------------------------------------------------------------
+
+    async def _work(self) -> None:
+        try:
+            while self._queue and not self._closed:
+                command, holds = self._queue.popleft(), self._holds
+                try:
+                    outcome = await self._settle(command)
+                except Temporary as error:
+                    if holds == self._holds:
+                        await self._hold(command, error)
+                        continue
+                else:
+                    if holds == self._holds:
+                        self._outcomes.append(outcome)
+                        self._flush()
+                        continue
+                # one before it was held meanwhile: this one has to come again too, and its repeat is known
+                self._ran.pop(command.seq, None)
+                self._connection.skipped(command.seq, self._clock(), command.epoch)
+        except Exception:
+            log.exception("queue_failed", connection=self._connection.conn_id)
+            self._end(Internal("the queue cannot go on"))
+        finally:
+            self._working = None
+
+    async def _settle(self, command: Command) -> Outcome:
+        """Raises `Temporary` when the command has to come again."""
+        epoch, seq = command.epoch, command.seq
+        try:
+            hashed = body_hash(command)
+        except BadFrameError as error:
+            return self._refuse(command, b"", "invalid", str(error))
+        known, counted = await self._known(epoch, seq)
+        if known is not None and known.hash == hashed:
+            return Outcome(command, results.repeated(command, known.result), None)
+        if known is not None or counted:
+            return self._refuse(command, hashed, "seq_reuse")
+        if epoch < self._admission.epoch:
+            return self._refuse(command, hashed, "old_epoch")
+        if self.refusal:
+            return self._refuse(command, hashed, self.refusal)
+        if command.schema != SCHEMA:
+            return self._refuse(command, hashed, "schema_unsupported")
+        frame, repeat = await self._executor.run(command)
+        lost = frame.status in {"rejected", "conflict"} and not frame.conflict_id
+        if lost and self._port.clinical(command.ent, command.op):
+            return self._quarantine(command, hashed, frame)
+        original = results.plain(frame)
+        entry = self._ran[seq] = Entry(epoch=epoch, seq=seq, hash=hashed, result=original)
+        return Outcome(command, results.repeated(command, original) if repeat else frame, entry)
+
+    async def _known(self, epoch: int, seq: int) -> tuple[Entry | None, bool]:
+        """The first result of this `seq`, if it is kept, and whether it was counted at all."""
+        connection = self._connection
+        if epoch == connection.epoch:
+            here = self._ran.get(seq)
+            if here is not None:
+                return here, True
+            if seq > self._admission.last_seq and seq > self._acked - self._limits.results_kept:
+                return None, False
+        kept = self._kept.get(epoch)
+        if kept is None:
+            entries = await self._ledger.settled(self._executor.actor, self._admission, epoch)
+            kept = self._kept[epoch] = {entry.seq: entry for entry in entries}
+        return kept.get(seq), epoch == connection.epoch
+
+    def _refuse(self, command: Command, hashed: bytes, code: str, detail: str = "") -> Outcome:
+        """Rejected before it ran: kept for people, whatever it is."""
+        return self._quarantine(command, hashed, results.rejected(command, code, detail))
+
+    def _quarantine(self, command: Command, hashed: bytes, frame: Result) -> Outcome:
+        session_id = self._admission.session_id
+        item_id = derived_id("quarantine", session_id, str(command.epoch), str(command.seq), hashed)
+        frame.quarantined = item_id
+        entry = Entry(
+            epoch=command.epoch,
+            seq=command.seq,
+            hash=hashed,
+            result=results.plain(frame),
+            command=_whole(command),
+            item_id=item_id,
+        )
+        if command.epoch == self._connection.epoch:
+            self._ran.setdefault(command.seq, entry)
+        return Outcome(command, frame, entry)
+
+    # -- writing down, then telling ---------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Have the ledger keep what has come to an end: a whole batch, or what there is when nothing follows."""
+        ready = not self._queue or len(self._outcomes) >= self._limits.record_batch_max
+        if self._outcomes and ready and self._writing is None:
+            self._writing = self._spawn(self._write())
+
+    async def _write(self) -> None:
+        try:
+            outcomes, self._outcomes = self._outcomes, []
+            await self._record(outcomes)
+        finally:
+            self._writing = None
+            self._flush()
+
+    async def _record(self, outcomes: list[Outcome]) -> None:
+        entries = [outcome.entry for outcome in outcomes if outcome.entry is not None]
+        try:
+            if entries:
+                await self._ledger.record(self._executor.actor, self._admission, entries)
+        except Temporary as error:
+            self._hold_all(outcomes, error)
+        except AtriumError as error:
+            self._end(error)
+        except Exception:
+            log.exception("outcomes_not_recorded", connection=self._connection.conn_id)
+            self._hold_all(outcomes, Temporary("the outcome could not be kept", code="internal"))
+        else:
+            for outcome in outcomes:
+                self._connection.answered(outcome.frame, self._clock())
+            self._wake()
+
+    async def _hold(self, command: Command, error: Temporary) -> None:
+        """What came before gets its results first; this one, and all behind it, has to come again."""
+        waiting = list(self._queue)
+        self._queue.clear()
+        holds = self._holds
+        self._flush()
+        while self._writing is not None:
+            await asyncio.wait({self._writing})
+        if holds == self._holds:
+            retry_ms = error.failure.retry_after_ms or RETRY_MS
+            self._connection.held(command.seq, error.failure.code, retry_ms, self._clock(), command.epoch)
+        else:
+            self._connection.skipped(command.seq, self._clock(), command.epoch)
+        self._skip([*waiting, *self._queue])
+
+    def _hold_all(self, outcomes: list[Outcome], error: Temporary) -> None:
+        """They were executed but not counted: sent again they are answered by the entities' own memory."""
+        self._holds += 1
+        retry_ms = error.failure.retry_after_ms or RETRY_MS
+        first, *others = [*outcomes, *self._outcomes]
+        for outcome in (first, *others):
+            self._ran.pop(outcome.command.seq, None)
+        command = first.command
+        self._connection.held(command.seq, error.failure.code, retry_ms, self._clock(), command.epoch)
+        self._outcomes.clear()
+        self._skip([*(one.command for one in others), *self._queue])
+
+    def _skip(self, commands: list[Command]) -> None:
+        self._queue.clear()
+        for command in commands:
+            self._connection.skipped(command.seq, self._clock(), command.epoch)
+        self._wake()
+
+    # -- the rest ---------------------------------------------------------------------------------
+
+    async def _tell_acked(self, upto: int) -> None:
+        try:
+            await self._ledger.acked(self._executor.actor, self._admission, self._connection.epoch, upto)
+        except AtriumError as error:
+            log.info("ack_not_kept", connection=self._connection.conn_id, error=repr(error))
+            self._ack_told = 0
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _whole(command: Command) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        name: getattr(command, name)
+        for name in ("ent", "op", "args", "base_ver", "base_fver", "hlc", "schema")
+        if getattr(command, name) not in {None, ""} or name == "args"
+    }
+    try:
+        _pack(whole)
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        whole["args"] = {"unreadable": repr(command.args)[:UNREADABLE_LENGTH_MAX]}
+    return whole

@@ -1,0 +1,29 @@
+"""What every session of a gateway shares."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from realtime.hub import Hub, wall_ms
+from realtime.limits import DEFAULTS, Limits
+from realtime.ports import Authenticator, Clock, CommandPort, DeviceKeepsCount, Ledger, Sleep
+from realtime.presence import Presence
+
+_KEEPS_COUNT = DeviceKeepsCount()
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """`presence` None: people do not see each other here. `running` holds commands that outlive their socket."""
+
+    hub: Hub
+    port: CommandPort
+    authenticator: Authenticator
+    ledger: Ledger = _KEEPS_COUNT
+    presence: Presence | None = None
+    limits: Limits = DEFAULTS
+    clock: Clock = time.monotonic
+    wall: Callable[[], int] = wall_ms
+    sleep: Sleep = asyncio.sleep
+    running: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
