@@ -1,6 +1,9 @@
+import pickle
+
 import pytest
 from pydantic import ValidationError
 
+from storage.key_files import new_key_text
 from storage.settings import Settings
 
 
@@ -24,6 +27,19 @@ def test_our_own_names_come_before_the_usual_ones(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgresql://theirs")
     monkeypatch.setenv("ATRIUM_DATABASE_URL", "postgresql://ours")
     assert Settings().database_url.get_secret_value() == "postgresql://ours"
+
+
+def test_a_key_that_is_none_is_refused_and_not_shown():
+    with pytest.raises(ValidationError, match="base64 of 32 bytes") as error:
+        Settings(encryption_key="hunter2")
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_encryption_key_stays_in_its_process():
+    settings = Settings(encryption_key=new_key_text(), jwt_issuer="kept", redis_url="redis://kept")
+    sent = pickle.loads(pickle.dumps(settings))
+    assert sent == settings.model_copy(update={"encryption_key": None})
+    assert settings.encryption_key is not None
 
 
 def test_secrets_are_not_shown():

@@ -10,8 +10,9 @@ import msgspec
 from actors.runtime.client import EntityClient
 from actors.runtime.entity import EntityKind
 from actors.runtime.limits import DEFAULTS, Limits
-from actors.runtime.local import ListPublisher, LocalRuntime
+from actors.runtime.local import LOCAL_KEYS, ListPublisher, LocalRuntime
 from actors.runtime.shards import shard_of
+from storage.crypto import KeyRing
 from storage.journal.interface import NewRow
 from storage.journal.memory import Faults, MemoryJournal, MemoryStore
 from tests.actors.runtime.counter import KINDS
@@ -80,6 +81,7 @@ class Rig(LocalRuntime):
         *,
         hosts: Sequence[str] = ("host-1",),
         store: MemoryStore | None = None,
+        keys: KeyRing = LOCAL_KEYS,
         **limits: int,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -97,6 +99,7 @@ class Rig(LocalRuntime):
             clock=loop,
             limits=chosen,
             publisher=self.told,
+            keys=keys,
         )
 
     async def __aenter__(self) -> Self:

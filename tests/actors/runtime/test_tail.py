@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.runtime.local import LocalRuntime
+from actors.runtime.local import LOCAL_KEYS, LocalRuntime
 from actors.runtime.tail import JournalEntry, Reaction, TailRunner
 from domain.errors import DeadlineExceeded, Temporary, Unavailable
+from storage.crypto import KeyRing
 from storage.journal.interface import Cursor, Row
 from storage.journal.memory import MemoryJournal, MemoryStore
 from tests.actors.runtime.counter import KINDS, OWNER, Add
+from tests.actors.runtime.secret import SECRETS, Note
 
 
 class Aside(msgspec.Struct):
@@ -211,6 +213,32 @@ async def test_an_entity_that_never_answers_does_not_hold_up_the_others_for_ever
     await world.drain(runner)
     assert world.seen[3:] == [("b", 1), ("b", 2)]
     assert not world.store.aside
+
+
+async def test_of_a_sensitive_kind_too_only_rows_with_such_an_event_are_handled(world: World) -> None:
+    async with LocalRuntime(world.journal, world.journal, SECRETS) as runtime:
+        await runtime.client.ask("secret", "a", Note("the word joined is in here"), actor=OWNER)
+        await runtime.client.ask("secret", "b", Note("nothing to see"), actor=OWNER)
+    for about, seen in (("other", []), ("joined", [("a", 1)]), ("noted", [("a", 1), ("b", 1)])):
+        world.seen.clear()
+        reaction = Reaction(f"about {about}", frozenset({"secret"}), world.handle, frozenset({about}))
+        await world.drain(
+            TailRunner(reaction, world.journal, world.store, SECRETS, world.clock, keys=LOCAL_KEYS, attempts_max=3)
+        )
+        assert world.seen == seen
+
+
+async def test_a_sealed_row_that_does_not_open_comes_before_people(world: World) -> None:
+    async with LocalRuntime(world.journal, world.journal, SECRETS) as runtime:
+        for entity in ("a", "b"):
+            await runtime.client.ask("secret", entity, Note("well"), actor=OWNER)
+    reaction = Reaction("test", frozenset({"secret"}), world.handle, frozenset({"noted"}))
+    runner = TailRunner(
+        reaction, world.journal, world.store, SECRETS, world.clock, keys=KeyRing.ephemeral(), attempts_max=1
+    )
+    await world.drain(runner)
+    assert world.seen == []
+    assert world.store.parked == [("a", 1, 1), ("b", 1, 1)]
 
 
 async def test_rows_without_an_event_that_a_reaction_is_about_are_passed_over(world: World) -> None:
