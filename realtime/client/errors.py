@@ -2,7 +2,11 @@
 
 LiveError
 ├── LiveClosedError        the server closed for good (4500-4999), or the client was closed
-└── LiveRefusedError       one request was refused; the socket stays open
+├── LiveRefusedError       one request was refused; the socket stays open
+└── StoreError             the device's own storage does not do what it has to
+    ├── ForeignStoreError  the file belongs to another person or another device
+    ├── StoreBusyError     another process has the file open
+    └── StoreTooNewError   a newer program wrote the file
 """
 
 
@@ -25,3 +29,22 @@ class LiveRefusedError(LiveError):
     def __init__(self, code: str, detail: str = "") -> None:
         self.code = code
         super().__init__(f"{code} {detail}".rstrip())
+
+
+class StoreError(LiveError):
+    """A write failed (the disk is full, say). What was asked for has not happened; it can be tried again."""
+
+
+class ForeignStoreError(StoreError):
+    def __init__(self, path: object, what: str) -> None:
+        super().__init__(f"{path} belongs to another {what}")
+
+
+class StoreBusyError(StoreError):
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} is open in another process")
+
+
+class StoreTooNewError(StoreError):
+    def __init__(self, path: object, version: int) -> None:
+        super().__init__(f"{path} has schema {version}, written by a newer program")

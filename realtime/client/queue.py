@@ -1,6 +1,6 @@
 """A device's commands until their results are stored, and which of them may be on the way.
 
-`CommandQueue` is the seam for a durable queue: `append` in the same local transaction as the optimistic edit.
+`CommandQueue` is the seam for a durable queue (`sqlite_queue`): `append` is one local transaction.
 """
 
 import uuid
@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Body = dict[str, Any]
-"""`ent`, `op`, `args` and perhaps `base_ver`, `base_fver`: a command without `epoch` and `seq`."""
+"""`ent`, `op`, `args`, `hlc` and perhaps `base_ver`, `base_fver`: a command without `epoch` and `seq`."""
 
 IN_FLIGHT_MAX = 64
 
 
 class CommandQueue(Protocol):
-    """`seq` runs 1, 2, 3 … within an `epoch`. A command is there until `resolve`."""
+    """`seq` runs 1, 2, 3 … within an `epoch`. A command is there until its result is committed."""
 
-    device_id: str
-    epoch: int
+    @property
+    def device_id(self) -> str: ...
+    @property
+    def epoch(self) -> int: ...
 
     def append(self, body: Body) -> int:
-        """Store a command; its `seq`."""
+        """Store a command, durably; its `seq`."""
 
     def first_unacked(self) -> int:
         """The lowest `seq` without a result, or the next one to be given."""
@@ -30,7 +32,23 @@ class CommandQueue(Protocol):
         """The first command beyond `seq` that has no result."""
 
     def resolve(self, seq: int, result: dict[str, Any]) -> None:
-        """Store the result; only then is the command gone."""
+        """Store the result with the next `commit`; only then is the command gone. A second result changes nothing."""
+
+    def commit(self) -> None:
+        """What was resolved is on disk when this returns, and only then may it be acknowledged.
+
+        Raises `StoreError`: it is as if the results had not come yet; try again.
+        """
+
+    def renumber(self) -> dict[int, int]:
+        """The server does not know this count: go on under a higher epoch with what is queued as 1, 2, 3 …
+
+        Old `seq` to new, in one transaction.
+        """
+
+    def skip_to(self, seq: int) -> None:
+        """The server has counted further than this device knows (an older copy of its storage came back): the next
+        command gets at least `seq`."""
 
 
 @dataclass
@@ -51,7 +69,7 @@ class MemoryQueue:
         return next(iter(self._open), self.last_seq + 1)
 
     def after(self, seq: int) -> tuple[int, Body] | None:
-        for candidate in range(seq + 1, self.last_seq + 1):
+        for candidate in range(max(seq + 1, self.first_unacked()), self.last_seq + 1):
             body = self._open.get(candidate)
             if body is not None:
                 return candidate, body
@@ -59,6 +77,19 @@ class MemoryQueue:
 
     def resolve(self, seq: int, result: dict[str, Any]) -> None:  # noqa: ARG002 - a durable queue stores it
         self._open.pop(seq, None)
+
+    def commit(self) -> None:
+        pass
+
+    def renumber(self) -> dict[int, int]:
+        numbers = {seq: number for number, seq in enumerate(self._open, 1)}
+        self._open = dict(enumerate(self._open.values(), 1))
+        self.last_seq = len(self._open)
+        self.epoch += 1
+        return numbers
+
+    def skip_to(self, seq: int) -> None:
+        self.last_seq = max(self.last_seq, seq - 1)
 
 
 class Window:
@@ -77,6 +108,11 @@ class Window:
 
     def hold(self) -> None:
         self.held = True
+
+    def renumbered(self) -> None:
+        """Nothing of the new numbers was ever sent."""
+        self._in_flight.clear()
+        self._highest = 0
 
     def rewind(self) -> None:
         self._in_flight.clear()
