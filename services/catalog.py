@@ -16,6 +16,9 @@ class CatalogStore(Protocol):
 
     async def products(self, ids: Sequence[str]) -> dict[str, Product]: ...
     async def merchant(self, merchant_id: str) -> Merchant | None: ...
+    async def currency(self, organization_id: str) -> str:
+        """What an organization of any kind sells in; "" for an unknown one."""
+
     async def merchants(self, city: str, country: str, after_id: str, limit: int) -> Sequence[Merchant]:
         """Active merchants by id, of a city and a country if these are given, after `after_id`."""
 
@@ -92,11 +95,11 @@ class Catalog:
 
     async def _check(self, actor: Actor, product: Product) -> None:
         merchant_only(actor, product.merchant_id)
-        merchant = await self._store.merchant(product.merchant_id)
-        if merchant is None:
+        currency = await self._store.currency(product.merchant_id)
+        if not currency:
             raise NotFound("There is no such merchant.")
-        if product.currency != merchant.currency:
-            raise invalid_field("price.currency", "currency_mismatch", f"The merchant sells in {merchant.currency}.")
+        if product.currency != currency:
+            raise invalid_field("price.currency", "currency_mismatch", f"The merchant sells in {currency}.")
         check_price(product.price_minor, "price.amount")
         seen: set[str] = set()
         for at, group in enumerate(product.options):

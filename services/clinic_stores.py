@@ -5,9 +5,15 @@ from collections.abc import Sequence
 import msgspec
 
 from services.audit import Event, EventFilter
+from services.document_listings import DocumentEntry, DocumentFilter
+from services.listings import Place
+from services.organizations import Organization
 from services.stores import reachable
 from storage.audit import AuditFilter, AuditRecord, AuditTables
 from storage.db import Database
+from storage.documents import DocumentFilter as RecordFilter
+from storage.documents import DocumentTables
+from storage.organizations import OrganizationRecord, OrganizationTables
 
 
 class AuditStore:
@@ -24,3 +30,39 @@ class AuditStore:
         async with reachable():
             found = await self._tables.events(AuditFilter(**msgspec.structs.asdict(wanted)), limit)
         return [Event(**msgspec.structs.asdict(record)) for record in found]
+
+
+class DocumentListings:
+    """`services.document_listings.DocumentListings`."""
+
+    def __init__(self, database: Database) -> None:
+        self._tables = DocumentTables(database)
+
+    async def by_id(self, ids: Sequence[str]) -> dict[str, DocumentEntry]:
+        async with reachable():
+            found = await self._tables.by_id(ids)
+        return {id_: DocumentEntry(**msgspec.structs.asdict(record)) for id_, record in found.items()}
+
+    async def documents(self, wanted: DocumentFilter, after: Place | None, limit: int) -> Sequence[DocumentEntry]:
+        place = None if after is None else (after.at_ms, after.id)
+        statuses = tuple(status.value for status in wanted.statuses)
+        asked = RecordFilter(**(msgspec.structs.asdict(wanted) | {"statuses": statuses}))
+        async with reachable():
+            found = await self._tables.documents(asked, place, limit)
+        return [DocumentEntry(**msgspec.structs.asdict(record)) for record in found]
+
+
+class OrganizationStore:
+    """`services.organizations.OrganizationStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._tables = OrganizationTables(database)
+
+    async def organization(self, organization_id: str) -> Organization | None:
+        async with reachable():
+            found = await self._tables.organization(organization_id)
+        return None if found is None else Organization(**msgspec.structs.asdict(found))
+
+    async def add_organization(self, organization: Organization) -> bool:
+        async with reachable():
+            return await self._tables.add(OrganizationRecord(**msgspec.structs.asdict(organization)))

@@ -10,6 +10,8 @@ from actors.runtime.wire import VIEW_JSON
 CART = "cart"
 ORDER = "order"
 ROOM = "room"
+SESSION = "session"
+DOCUMENT = "document"
 
 
 class Answered(Protocol):

@@ -142,13 +142,13 @@ def _check(location: Location) -> None:
     for name in Address.__struct_fields__:
         required = name in {"line1", "city", "country"}
         check_text(getattr(location.address, name), f"address.{name}", length_max=NAME_LENGTH_MAX, required=required)
-    _check_time_zone(location.time_zone)
+    check_time_zone(location.time_zone)
     _check_opening_hours(location.opening_hours)
     if len(set(location.categories)) < len(location.categories):
         raise invalid_field("categories", "duplicate", "Each category once.")
 
 
-def _check_time_zone(name: str) -> None:
+def check_time_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown, a path that leads elsewhere, a folder

@@ -50,6 +50,10 @@ class ProductCache:
         product = await self._lookups.get(product_id)
         return product if product is not None and product.active else None
 
+    async def known(self, product_id: str) -> Product | None:
+        """As `get`, also what is not sold any more."""
+        return await self._lookups.get(product_id)
+
     async def get_all(self, ids: Iterable[str]) -> dict[str, Product]:
         found = await self._lookups.get_all(ids)
         return {product_id: product for product_id, product in found.items() if product.active}

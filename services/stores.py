@@ -52,6 +52,10 @@ class CatalogStore:
             found = await self._tables.merchant(merchant_id)
         return None if found is None else _merchant(found)
 
+    async def currency(self, organization_id: str) -> str:
+        async with reachable():
+            return await self._tables.currency(organization_id)
+
     async def merchants(self, city: str, country: str, after_id: str, limit: int) -> Sequence[Merchant]:
         async with reachable():
             return [_merchant(record) for record in await self._tables.merchants(city, country, after_id, limit)]

@@ -29,9 +29,6 @@ ROLES: Final = frozenset(
 )
 """What a token may say. `system` and `share` are never read from a token's `roles`."""
 
-PROOF_SECONDS_MAX: Final = 5 * 60
-"""Whoever signs must have proved within this time who they are (C1)."""
-
 _ALGORITHM: Final = "RS256"
 
 
@@ -142,8 +139,8 @@ class Tokens:
         """Which order a share token opens. Raises `Unauthenticated`."""
         return self._cached(token, self._share_audience)
 
-    def proof(self, token: str, actor: Actor, max_age_seconds: int = PROOF_SECONDS_MAX) -> int:
-        """When `actor` proved who they are (ms), by an access token of theirs from a login just now.
+    def proof(self, token: str, actor: Actor, max_age_seconds: int) -> int:
+        """When `actor` proved who they are (ms), by an access token of theirs from a login just now (C1).
 
         Raises `Forbidden` with code `reauthentication_required` for anything else.
         """

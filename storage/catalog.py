@@ -70,6 +70,12 @@ class CatalogTables:
         found = await self._merchants(select(*_MERCHANT_COLUMNS).where(Organization.id == merchant_id))
         return found[0] if found else None
 
+    async def currency(self, organization_id: str) -> str:
+        """What an organization of any kind sells in; "" for an unknown one."""
+        async with self._database.session() as session:
+            query = select(Organization.currency).where(Organization.id == organization_id)
+            return (await session.scalar(query)) or ""
+
     async def merchants(self, city: str, country: str, after_id: str, limit: int) -> list[MerchantRecord]:
         """Active merchants by id after `after_id`; of a city and a country where these are not ""."""
         query = select(*_MERCHANT_COLUMNS).where(Organization.active, Organization.id > after_id)

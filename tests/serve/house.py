@@ -24,7 +24,7 @@ from services.products import OptionGroup, Product
 from services.signing_keys import SigningKey, thumbprint
 from services.tokens import Tokens
 from storage.journal.memory import MemoryJournal, MemoryStore
-from tests.serve.clinic import MemoryLocations
+from tests.serve.clinic import CLINIC, MemoryLocations
 
 ALICE = new_id()
 BOB = new_id()
@@ -94,6 +94,12 @@ class MemoryCatalog:
 
     async def merchant(self, merchant_id: str) -> Merchant | None:
         return self.merchants_by_id.get(merchant_id)
+
+    async def currency(self, organization_id: str) -> str:
+        if organization_id == CLINIC:
+            return "EUR"
+        merchant = self.merchants_by_id.get(organization_id)
+        return "" if merchant is None else merchant.currency
 
     async def merchants(self, city: str, country: str, after_id: str, limit: int) -> Sequence[Merchant]:
         found = sorted(self.merchants_by_id.values(), key=lambda one: one.id)

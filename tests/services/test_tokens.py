@@ -207,7 +207,7 @@ def test_a_fresh_login_proves_who_signs(tokens: Tokens, clock: ManualClock) -> N
     began = clock.now_ms() // 1_000 * 1_000
     proof = tokens.issue(USER, ("provider",), (ORG,))
     clock.advance(seconds=300)
-    assert tokens.proof(proof, PIA) == began
+    assert tokens.proof(proof, PIA, 300) == began
     clock.advance(seconds=1)
     assert not_proved(tokens, proof)
     assert tokens.verify(proof).actor == PIA
@@ -237,12 +237,12 @@ def test_nobody_signs_by_somebody_elses_login_nor_by_what_is_none(tokens: Tokens
         assert not_proved(tokens, proof)
     guest, subject, _ = tokens.issue_guest()
     with pytest.raises(Forbidden):
-        tokens.proof(guest, Actor(subject, ("customer",)))
+        tokens.proof(guest, Actor(subject, ("customer",)), 300)
 
 
 def not_proved(tokens: Tokens, proof: str) -> bool:
     with pytest.raises(Forbidden) as caught:
-        tokens.proof(proof, PIA)
+        tokens.proof(proof, PIA, 300)
     return caught.value.failure.code == "reauthentication_required"
 
 

@@ -1,0 +1,41 @@
+"""Bodies and documentation of organizations."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from serve.platform.schemas import Body, Currency, UuidText
+from services.locations import NAME_LENGTH_MAX
+
+Kind = Literal["merchant", "clinic", "organizer"]
+Text = Annotated[str, StringConstraints(max_length=NAME_LENGTH_MAX)]
+
+
+class CreateOrganization(Body):
+    """With an `id` of your own, the same again is no error; another one with this id is 409."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Skin Studio", "kind": "clinic", "currency": "EUR", "time_zone": "Europe/Berlin"}]
+        }
+    )
+
+    id: UuidText | None = Field(None, description="Default: a new one.")
+    name: str = Field(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"\S")
+    kind: Kind
+    currency: Currency = "EUR"
+    city: Text = ""
+    country: str = Field("", pattern=r"^([A-Z]{2})?$", description="ISO 3166-1 alpha-2.")
+    time_zone: str = Field("UTC", min_length=1, max_length=64, description="IANA time zone.")
+
+
+class Organization(BaseModel):
+    """What is empty is left out."""
+
+    id: str
+    kind: Kind
+    name: str
+    currency: str
+    city: str | None = None
+    country: str | None = None
+    time_zone: str | None = Field(None, description="Left out: UTC.")
