@@ -58,7 +58,7 @@ class ConflictResolved(Occurred, frozen=True, omit_defaults=True, kw_only=True, 
 
 
 class PointAdded(Occurred, frozen=True, omit_defaults=True, kw_only=True, tag="point_added"):
-    """`injection` of a performed one, `plan` (property to value, the dose as `2.5 U`) of a planned one."""
+    """`injection` of a performed one; else it is planned, and `plan` has what is known (the dose as `2.5 U`)."""
 
     point_id: str
     view: str

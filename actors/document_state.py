@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.document_events import Fact
+from actors.document_events import Fact, PointAdded
 from actors.document_status import OPEN, WRITABLE, DocumentStatus
 from actors.document_values import Injection, Value
 
@@ -46,14 +46,8 @@ class Performed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Point(msgspec.Struct, omit_defaults=True, kw_only=True):
     """`plan` has a register for each property of a planned point; `performed` is there once it was injected."""
 
-    view: str
-    x: int
-    y: int
+    added: PointAdded
     stamp: Stamp
-    region: str = ""
-    technique: str = ""
-    depth: str = ""
-    planned: bool = False
     plan: dict[str, Register] = {}
     performed: Performed | None = None
     struck: Strike | None = None
