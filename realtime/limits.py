@@ -5,6 +5,8 @@ from typing import Final
 import msgspec
 
 from actors.runtime.limits import DEFAULTS as RUNTIME
+from actors.session_state import RECORD_ENTRIES_MAX, RESULTS_KEPT
+from services.groups import MEMBERS_MAX
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Outcomes of one device's commands that its session keeps in one commit, while more follow."""
     acks_gathered: int = 32
     """Results acknowledged by a device before its session is told."""
-    results_kept: int = 128
+    results_kept: int = RESULTS_KEPT
     """Newest results of a device that are kept, acknowledged or not, to answer repeats."""
     touch_seconds: float = 300.0
     """How often signs of life without commands are told to the session, which logs off after some time without."""
@@ -60,6 +62,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How often the members of a watched group are compared with what was delivered."""
     group_members_max: int = 1_000
     """Entities of one group whose versions a gateway remembers; others are read again when they change."""
+    group_listed_max: int = MEMBERS_MAX
+    """Entities that the list of a group's members names at most; a list that is full proves nobody's absence."""
     pending_changes_max: int = 1_024
     """Changes held for one subscription, or one resynchronization, while the state is being read."""
     watch_concurrency_max: int = 64
@@ -91,9 +95,11 @@ DEFAULTS: Final = Limits()
 PROTOCOL_VERSION: Final = 1
 
 assert DEFAULTS.outbound_bytes_max >= 2 * DEFAULTS.snapshot_part_bytes_max  # noqa: S101 - a snapshot part is not slowness
+assert DEFAULTS.record_batch_max <= DEFAULTS.commands_in_flight_max <= RECORD_ENTRIES_MAX  # noqa: S101 - all that is unanswered fits one commit
 assert DEFAULTS.commands_in_flight_max <= DEFAULTS.commands_burst  # noqa: S101 - a replay's window fits the bucket
 assert DEFAULTS.frames_burst > DEFAULTS.commands_burst  # noqa: S101 - refusals are told before the socket is closed
 assert DEFAULTS.tick_seconds * 3 <= DEFAULTS.lease_seconds / 3  # noqa: S101 - a renewal is never late by a tick
+assert DEFAULTS.group_listed_max <= DEFAULTS.group_members_max  # noqa: S101 - who is listed is remembered
 assert DEFAULTS.presence_seconds / 3 > DEFAULTS.tick_seconds  # noqa: S101 - an entry is repeated before it ends
 assert DEFAULTS.presence_state_bytes_max < DEFAULTS.frame_bytes_max  # noqa: S101 - what is refused can be said why
 assert DEFAULTS.pong_seconds < DEFAULTS.ping_seconds  # noqa: S101 - at most one ping is open

@@ -282,7 +282,7 @@ def _whole(command: Command) -> dict[str, Any]:
     whole: dict[str, Any] = {
         name: getattr(command, name)
         for name in ("ent", "op", "args", "base_ver", "base_fver", "hlc", "schema")
-        if getattr(command, name) not in {None, ""} or name == "args"
+        if getattr(command, name) not in (None, "")
     }
     try:
         _pack(whole)

@@ -1,0 +1,364 @@
+"""A tablet's queue: in order, counted before it is answered, never run twice, never dropped."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.runtime.entity import Actor
+from actors.session_commands import Restore, Revoke, SignOut, session_id_of
+from domain.errors import Conflict, Invalid, Unavailable
+from domain.hlc import stamp
+from realtime.channels import live
+from realtime.ports import Credentials, Identity
+from tests.realtime.entities import WALL_MS, Answer
+from tests.realtime.fakes import DEVICE, House, Wire, command, settle
+from tests.realtime.ledgers import PIA, DeskLedger
+
+ADMIN = Actor("ada", ("admin",), ("clinic-1",))
+DOCUMENT = "document/0190a0b0-0000-7000-8000-0000000000d0"
+ROOM = "room/0190a0b0-0000-7000-8000-0000000000f0"
+SCOPE = live(frozenset({"room", "document", "session"}))
+
+
+class Staff:
+    """Whoever logs in is Pia."""
+
+    async def authenticate(self, credentials: Credentials) -> Identity:
+        return Identity(PIA)
+
+
+class Clinic(House):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = DeskLedger(self.entities)
+        changed: dict[str, Any] = {"ledger": self.ledger, "authenticator": Staff(), "sleep": self._sleep}
+        self.services = msgspec.structs.replace(self.services, **changed)
+        self.gateway.services = self.services
+
+    async def tablet(self, epoch: int = 1, first_unacked: int = 1, device: str = DEVICE) -> Wire:
+        wire = await self.connect("pia", scope=SCOPE, device_id=device, epoch=epoch, first_unacked=first_unacked)
+        await settle()
+        return wire
+
+    async def hello(self, **fields: Any) -> Wire:
+        """As `tablet`, whatever comes of it."""
+        wire = self.open(scope=SCOPE)
+        wire.feed({"t": "hello", "v": [1, 1], "device_id": DEVICE, "epoch": 1, "token": "pia", **fields})
+        await settle(60)
+        return wire
+
+    def session(self) -> Any:
+        return self.ledger.desk(DEVICE)
+
+
+@asynccontextmanager
+async def clinic() -> AsyncIterator[Clinic]:
+    async with Clinic() as house:
+        yield house
+
+
+def note(seq: int, text: str = "", ent: str = DOCUMENT, **fields: Any) -> dict[str, Any]:
+    return {**command(seq, ent, "append_note", text=text or f"note {seq}"), **fields}
+
+
+async def results(wire: Wire, *frames: dict[str, Any]) -> list[tuple[int, str, str]]:
+    wire.feed(*frames)
+    await settle(60)
+    return [(one["seq"], one["status"], one.get("code", "")) for one in wire.take("result", "error") if "seq" in one]
+
+
+async def test_a_result_goes_out_only_after_the_session_has_kept_it() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.ledger.hold = True
+        assert await results(wire, note(1)) == []
+        assert len(house.port.calls) == 1
+        house.ledger.release()
+        await settle()
+        assert [one["status"] for one in wire.take("result")] == ["applied"]
+        assert house.session().view()["last_seq"] == 1
+
+
+async def test_commands_run_one_after_the_other_whatever_they_are_about() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.hold = True
+        wire.feed(note(1), note(2, ent=ROOM), note(3))
+        await settle()
+        assert [call["ent"] for call in house.port.calls] == [DOCUMENT]
+        house.port.hold = False
+        house.port.release()
+        await settle(60)
+        assert [call["ent"] for call in house.port.calls] == [DOCUMENT, ROOM, DOCUMENT]
+        assert [one["seq"] for one in wire.take("result")] == [1, 2, 3]
+
+
+async def test_a_long_queue_is_kept_in_few_commits_while_it_runs() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        wire.feed(*(note(seq) for seq in range(1, 65)))
+        await settle(400)
+        assert [one["seq"] for one in wire.take("result")] == list(range(1, 65))
+        assert len(house.ledger.records) <= 5
+
+
+async def test_a_repeat_gets_its_first_result_and_is_not_run_again() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.outcome = lambda _: Answer(1, data={"line": 7})
+        await results(wire, note(1))
+        house.port.outcome = lambda _: Invalid("now it would be refused")
+        wire.feed(note(1))
+        await settle()
+        (again,) = wire.take("result")
+        assert again["status"] == "duplicate"
+        assert again["original"] == {"status": "applied", "ver": 1, "reply": {"line": 7}}
+        assert len(house.port.calls) == 1
+
+
+async def test_a_refusal_is_final_also_when_the_same_command_would_be_accepted_now() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.outcome = lambda _: Invalid("no", code="unknown_product")
+        assert await results(wire, note(1)) == [(1, "rejected", "unknown_product")]
+        house.port.outcome = lambda _: None
+        wire.hang_up()
+        await settle()
+        wire = await house.tablet(first_unacked=1)
+        wire.feed(note(1))
+        await settle()
+        (again,) = wire.take("result")
+        assert (again["status"], again["original"]["status"]) == ("duplicate", "rejected")
+        assert len(house.port.calls) == 1
+
+
+async def test_results_that_got_lost_with_the_socket_are_given_again_on_the_next() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        await results(wire, note(1), note(2))
+        wire.hang_up()
+        await settle()
+        wire = house.open(scope=SCOPE)
+        wire.feed({"t": "hello", "v": [1, 1], "device_id": DEVICE, "epoch": 1, "token": "pia", "first_unacked": 1})
+        await settle()
+        assert wire.take("welcome")[0]["last_seq"] == 2
+        assert await results(wire, note(1), note(2), note(3)) == [
+            (1, "duplicate", ""),
+            (2, "duplicate", ""),
+            (3, "applied", ""),
+        ]
+        assert len(house.port.calls) == 3
+
+
+async def test_the_same_number_with_another_body_is_refused_and_kept_for_people() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        await results(wire, note(1, "swelling"))
+        assert await results(wire, note(1, "no swelling")) == [(1, "rejected", "seq_reuse")]
+        assert len(house.port.calls) == 1
+        (item,) = house.session().view()["quarantine"].values()
+        assert (item["seq"], item["ent"], item["op"], item["code"]) == (1, DOCUMENT, "append_note", "seq_reuse")
+        assert house.session().view()["last_seq"] == 1
+
+
+async def test_a_refused_clinical_edit_is_kept_whole_and_the_queue_goes_on() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.outcome = lambda call: Invalid("no", code="outside_face") if call["args"]["text"] == "bad" else None
+        wire.feed(note(1, "bad"), note(2))
+        await settle(60)
+        bad, good = wire.take("result")
+        assert (bad["status"], good["status"]) == ("rejected", "applied")
+        assert bad["quarantined"] in house.session().view()["quarantine"]
+
+
+async def test_what_holds_no_clinical_facts_is_refused_and_forgotten() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.outcome = lambda _: Conflict("no", extra={"current": "held"})
+        assert await results(wire, note(1, ent=ROOM)) == [(1, "conflict", "conflict")]
+        assert "quarantine" not in house.session().view()
+
+
+async def test_an_entity_that_keeps_both_values_makes_it_a_conflict_and_nothing_is_quarantined() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.outcome = lambda _: Answer(4, data={"conflict_id": "c-1", "current": "10 U"})
+        wire.feed(note(1))
+        await settle()
+        (result,) = wire.take("result")
+        assert (result["status"], result["conflict_id"], result["current"]) == ("conflict", "c-1", "10 U")
+        assert "quarantine" not in house.session().view()
+
+
+async def test_a_temporary_failure_holds_the_queue_and_nothing_behind_it_runs() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.outcome = lambda call: Unavailable("away") if call["args"]["text"] == "note 2" else None
+        wire.feed(note(1), note(2), note(3))
+        await settle(60)
+        frames = wire.take("result", "error")
+        assert [(one["t"], one.get("code", "")) for one in frames] == [
+            ("result", ""),
+            ("error", "unavailable"),
+            ("error", "gap"),
+        ]
+        assert frames[2]["expected"] == 2
+        house.port.outcome = lambda _: None
+        assert await results(wire, note(2), note(3)) == [(2, "applied", ""), (3, "applied", "")]
+
+
+async def test_what_was_executed_but_not_counted_is_sent_again_and_answered_from_the_entity() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.ledger.failing = Unavailable("away")
+        wire.feed(note(1), note(2))
+        await settle(60)
+        assert wire.take("result") == []
+        house.ledger.failing = None
+        assert await results(wire, note(1), note(2)) == [(1, "duplicate", ""), (2, "duplicate", "")]
+        assert len(house.port.done) == 2
+        assert house.session().view()["last_seq"] == 2
+
+
+async def test_commands_of_an_old_epoch_are_kept_for_people_and_not_run() -> None:
+    async with clinic() as house:
+        wire = await house.tablet(epoch=2)
+        assert await results(wire, note(1, epoch=2), note(1, "late", epoch=1)) == [
+            (1, "applied", ""),
+            (1, "rejected", "old_epoch"),
+        ]
+        assert len(house.port.calls) == 1
+        assert [item["code"] for item in house.session().view()["quarantine"].values()] == ["old_epoch"]
+
+
+async def test_a_device_that_comes_with_an_old_epoch_can_empty_its_queue_into_the_quarantine() -> None:
+    async with clinic() as house:
+        wire = await house.tablet(epoch=5)
+        wire.hang_up()
+        await settle()
+        wire = await house.tablet(epoch=3)
+        assert await results(wire, note(1, epoch=3), note(2, epoch=3)) == [
+            (1, "rejected", "old_epoch"),
+            (2, "rejected", "old_epoch"),
+        ]
+        assert house.port.calls == []
+        assert len(house.session().view()["quarantine"]) == 2
+
+
+async def test_what_a_newer_schema_says_is_kept_until_somebody_understands_it() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        assert await results(wire, note(1, schema=2)) == [(1, "rejected", "schema_unsupported")]
+        assert house.port.calls == []
+        assert len(house.session().view()["quarantine"]) == 1
+
+
+async def test_a_revoked_person_s_commands_are_kept_and_not_run_from_that_moment_on() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        await results(wire, note(1))
+        session_id = session_id_of("pia", DEVICE)
+        house.ledger.do(session_id, Revoke(what="person", reason="left"), ADMIN)
+        await settle()
+        assert await results(wire, note(2)) == [(2, "rejected", "revoked")]
+        house.ledger.do(session_id, Restore(), ADMIN)
+        await settle()
+        assert await results(wire, note(3)) == [(3, "applied", "")]
+        assert len(house.port.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("command_", "actor", "code"),
+    [(Revoke(what="device", reason="lost"), ADMIN, 4503), (SignOut(), PIA, 4003)],
+    ids=["a revoked device", "a session that was signed out"],
+)
+async def test_what_ends_at_the_session_ends_the_socket_at_once(command_: Any, actor: Actor, code: int) -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.ledger.do(session_id_of("pia", DEVICE), command_, actor)
+        await settle()
+        assert wire.closed is not None
+        assert wire.closed[0] == code
+
+
+async def test_a_revoked_device_is_not_let_in_again() -> None:
+    async with clinic() as house:
+        await house.tablet()
+        house.ledger.do(session_id_of("pia", DEVICE), Revoke(what="device", reason="lost"), ADMIN)
+        wire = await house.hello()
+        assert wire.closed is not None
+        assert wire.closed[0] == 4503
+
+
+async def test_the_newer_connection_of_a_device_replaces_the_older() -> None:
+    async with clinic() as house:
+        old = await house.tablet()
+        new = await house.tablet()
+        await settle()
+        assert old.closed is not None
+        assert old.closed[0] == 4505
+        assert await results(new, note(1)) == [(1, "applied", "")]
+        assert house.session().view()["status"] == "active"
+
+
+async def test_a_device_with_results_that_were_never_given_is_told_to_count_anew() -> None:
+    async with clinic() as house:
+        await house.tablet()
+        wire = await house.hello(first_unacked=9)
+        assert wire.closed is not None
+        assert wire.closed[0] == 4010
+
+
+async def test_a_session_goes_away_with_its_socket_after_its_last_command_was_counted() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.hold = True
+        wire.feed(note(1))
+        await settle()
+        wire.hang_up()
+        await settle()
+        assert house.session().view()["status"] == "active"
+        house.port.hold = False
+        house.port.release()
+        await settle(60)
+        view = house.session().view()
+        assert (view["status"], view["last_seq"]) == ("away", 1)
+
+
+async def test_a_clock_a_year_ahead_is_stamped_anew_and_what_it_said_is_kept() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        ahead = stamp(WALL_MS + 365 * 86_400_000, 3, "tab")
+        await results(wire, note(1, hlc=ahead), note(2, hlc=stamp(WALL_MS - 3_600_000)))
+        first, second = house.port.calls
+        assert (first["hlc"], first["hlc_raw"]) == (stamp(house.clock.wall(), 3, "tab"), ahead)
+        assert (second["hlc"], second["hlc_raw"]) == (stamp(WALL_MS - 3_600_000), "")
+
+
+async def test_arguments_that_nothing_can_hold_are_refused_and_the_queue_goes_on() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        huge = {**note(1), "args": {"text": 10**400}}
+        house.port.outcome = lambda call: Invalid("no") if call["args"]["text"] == 10**400 else None
+        assert await results(wire, huge, note(2)) == [(1, "rejected", "invalid"), (2, "applied", "")]
+
+
+async def test_acknowledged_results_are_pruned_and_the_count_stays() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        for start in range(1, 400, 50):
+            wire.feed(*(note(seq) for seq in range(start, start + 50)))
+            await settle(400)
+            wire.feed({"t": "ack", "results_upto": start + 49})
+            await settle()
+            house.clock.now += 10
+        wire.take()
+        state = house.session().state
+        assert state.counts[1].last_seq == 400
+        assert len(state.counts[1].results) < 200
+        assert await results(wire, note(1)) == [(1, "rejected", "seq_reuse")]
+        assert await results(wire, note(399)) == [(399, "duplicate", "")]
