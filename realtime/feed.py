@@ -1,7 +1,7 @@
 """What a gateway remembers of a watched entity, a channel, and one connection's interest in a channel."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 UNKNOWN = -1
 """The version of a feed before anything was read."""
+
+NOTHING: Final = b"\x80"
+"""The patch that changes nothing."""
 
 unpack = msgspec.msgpack.Decoder().decode
 
@@ -35,10 +38,11 @@ class Subscriber(Protocol):
 class Update:
     """One step of an entity: a patch from `version - 1`, a whole view, or (version 0) a signal.
 
+    `left` names the groups that it leaves with this step; a patch of `NOTHING` then says no more than that.
     Encodes itself once per encoding, whatever the number of channels and sockets.
     """
 
-    __slots__ = ("_raws", "by", "hlc", "patch", "signal", "state", "version", "view")
+    __slots__ = ("_raws", "by", "hlc", "left", "patch", "signal", "state", "version", "view")
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Update:
         state: Any = None,
         by: Origin | None = None,
         signal: str = "",
+        left: tuple[str, ...] = (),
     ) -> None:
         self.version = version
         self.hlc = hlc
@@ -58,6 +63,7 @@ class Update:
         self.state = state
         self.by = by
         self.signal = signal
+        self.left = left
         self._raws: dict[tuple[Codec, bool], msgspec.Raw] = {}
 
     def frame(self, channel: str, ent: str, codec: Codec, *, as_state: bool) -> bytes:
@@ -66,7 +72,7 @@ class Update:
             return codec.encode(ServerSignal(ch=channel, ent=ent, name=self.signal, args=args, hlc=self.hlc))
         whole = not self.patch or (as_state and self.state is not None)
         raw = self._raw(codec, as_state=whole)
-        frame = ChangeFrame(ch=channel, ent=ent, ver=self.version, hlc=self.hlc)
+        frame = ChangeFrame(ch=channel, ent=ent, ver=self.version, hlc=self.hlc, left=channel in self.left)
         if whole:
             frame.state = raw
         else:
@@ -110,10 +116,14 @@ class Sub:
 
 
 class Channel:
-    """`ref` is the entity of `kind/id`, None for a group; a group's `members` are in order of their last change."""
+    """`ref` is the entity of `kind/id`, None for a group; a group's `members` are in order of their last change.
+
+    `departed`: those that left lately, so that nobody who fell behind is told their newest state as if they had not.
+    """
 
     __slots__ = (
         "catch_up_at",
+        "departed",
         "idle_since",
         "members",
         "name",
@@ -130,6 +140,7 @@ class Channel:
         self.ref = ref
         self.subs: dict[Subscriber, Sub] = {}
         self.members: dict[Ref, Feed] = {}
+        self.departed: dict[Ref, None] = {}
         self.watched = False
         self.renewing = False
         self.renew_at = 0.0

@@ -138,12 +138,16 @@ class Entry(msgspec.Struct):
 
 
 class Snapshot(ServerFrame, tag="snapshot"):
-    """Entities newer than the client's `have`; a client applies all parts together on `last`."""
+    """Entities newer than the client's `have`; a client applies all parts together on `last`.
+
+    `gone`, in the last part: what `have` names and does not belong to the group any more.
+    """
 
     ch: str
     part: int
     last: bool
     entities: list[Entry]
+    gone: list[str] = []
 
 
 class Origin(msgspec.Struct, frozen=True):

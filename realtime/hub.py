@@ -96,7 +96,7 @@ class Hub:
         for _ in range(_SUBSCRIBE_ATTEMPTS):
             sub = self.table.join(subscriber, name, target, as_state=as_state, coalesces=coalesces)
             try:
-                reads = await self._state(sub, target, have)
+                reads, gone = await self._state(sub, target, have)
             except BaseException:
                 if sub.channel.subs.get(subscriber) is sub:
                     self.table.leave(subscriber, name, self._clock())
@@ -104,7 +104,7 @@ class Hub:
             if sub.channel.subs.get(subscriber) is not sub:
                 return  # unsubscribed, or subscribed again, in the meantime
             if not sub.overflowed:
-                self.table.activate(sub, reads, have, ref)
+                self.table.activate(sub, reads, have, ref, gone)
                 return
         self.table.leave(subscriber, name, self._clock())
         raise Unavailable("too many changes while the state was read", retry_after_ms=1_000)
@@ -112,11 +112,13 @@ class Hub:
     def unsubscribe(self, subscriber: Subscriber, name: str) -> None:
         self.table.leave(subscriber, name, self._clock())
 
-    async def _state(self, sub: Sub, target: Ref | None, have: dict[str, int]) -> list[Read]:
+    async def _state(self, sub: Sub, target: Ref | None, have: dict[str, int]) -> tuple[list[Read], list[str]]:
+        """What is there, and what of `have` is in the group no more."""
         channel, actor, doubts = sub.channel, sub.subscriber.actor, self._doubts
         ending = self._ending.get(channel.name)
         if ending is not None:
             await asyncio.wait({ending})  # an unwatch must not overtake the watch that follows it
+        named = list(have)
         if sub.coalesces:
             have = {}  # the whole state is kept here, so the whole is asked for
         if target is not None:
@@ -124,11 +126,17 @@ class Hub:
                 *target, gateway=self.gateway, actor=actor, have=have.get(channel.name, UNKNOWN)
             )
             self._watched(channel, doubts)
-            return [Read(target, answer.version, answer.view)]
+            return [Read(target, answer.version, answer.view)], []
         await self._client.watch_group(channel.name, gateway=self.gateway)
         members = await self._groups.members(channel.name, actor)
         self._watched(channel, doubts)
-        return await self._read_all(members[: self._limits.group_members_max], actor, have)
+        reads = await self._read_all(members[: self._limits.group_members_max], actor, have)
+        there = {f"{read.ref[0]}/{read.ref[1]}" for read in reads}
+        return reads, [ent for ent in named if ent not in there] if self._complete(members) else []
+
+    def _complete(self, members: Sequence[Ref]) -> bool:
+        """Whether these are all of a group: a full list may have more behind it."""
+        return len(members) < self._limits.group_listed_max
 
     def _watched(self, channel: Channel, doubts: int) -> None:
         now = self._clock()
@@ -231,11 +239,17 @@ class Hub:
         if actor is None:
             return
         try:
+            known = {feed: feed.version for feed in channel.members.values()}
             members = await self._groups.members(channel.name, actor)
             refs = dict.fromkeys([*members[: self._limits.group_members_max], *channel.members])
             have = {feed.ent: feed.version for feed in channel.members.values()}
-            for read in await self._read_all(list(refs), actor, have):
+            reads = await self._read_all(list(refs), actor, have)
+            there = set(members)
+            unchanged = [one for one, version in known.items() if one.ref not in there and one.version == version]
+            for read in reads:
                 self.table.found(channel, read)
+            for feed in unchanged if self._complete(members) else ():
+                self.table.missed_leave(channel, feed)
         except (NotFound, Forbidden) as error:
             self._revoke(channel, actor, error)
         except (AtriumError, OSError) as error:

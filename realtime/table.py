@@ -11,14 +11,25 @@ import msgspec
 import structlog
 
 from actors.runtime.wire import Change
+from domain.hlc import stamp
 from domain.merge_patch import apply
 from realtime.channels import Ref
-from realtime.feed import UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, unpack
+from realtime.feed import NOTHING, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, unpack
 from realtime.frames import ChangeFrame, Entry, Origin, Reference, Snapshot, Subscribed
-from domain.hlc import stamp
 from realtime.limits import Limits
 
 log = structlog.get_logger()
+
+
+def _departed(group: str, pending: Iterable[tuple[Feed, Update]]) -> set[str]:
+    """Of which entities the last thing heard is that they left the group."""
+    gone: set[str] = set()
+    for feed, update in pending:
+        if group in update.left:
+            gone.add(feed.ent)
+        elif not update.signal:
+            gone.discard(feed.ent)
+    return gone
 
 
 class Table:
@@ -89,6 +100,7 @@ class Table:
         True when the group's subscribers have not been told of it before.
         """
         members = channel.members
+        channel.departed.pop(feed.ref, None)
         new = members.pop(feed.ref, None) is None
         feed.groups[channel.name] = channel
         members[feed.ref] = feed
@@ -98,15 +110,21 @@ class Table:
 
     # -- the snapshot -----------------------------------------------------------------------------
 
-    def activate(self, sub: Sub, reads: Sequence[Read], have: dict[str, int], ref: Reference | None) -> None:
-        """The state has been read: hand over `subscribed`, the snapshot, then what came later."""
+    def activate(
+        self, sub: Sub, reads: Sequence[Read], have: dict[str, int], ref: Reference | None, gone: Sequence[str] = ()
+    ) -> None:
+        """The state has been read: hand over `subscribed`, the snapshot, then what came later.
+
+        `gone`: what the subscriber has and is in the group no more.
+        """
+        departed = _departed(sub.channel.name, sub.pending or ())
         fresh: list[Read] = []
         delivered: dict[str, int] = {}
         unheard: list[Feed] = []
         others = sub.channel.live()
         for read in reads:
             feed = self._feed(read.ref)
-            if sub.channel.ref is None and self._enrol(sub.channel, feed) and others:
+            if sub.channel.ref is None and feed.ent not in departed and self._enrol(sub.channel, feed) and others:
                 unheard.append(feed)
             if feed.version == UNKNOWN and not feed.resyncing and not feed.live():
                 feed.version = read.version
@@ -115,7 +133,7 @@ class Table:
             delivered[feed.ent] = read.version
             if read.view and have.get(feed.ent) != read.version:
                 fresh.append(read)
-        self._snapshot(sub, fresh, ref)
+        self._snapshot(sub, fresh, ref, gone)
         pending, sub.pending = sub.pending or [], None
         for feed, update in pending:
             self._catch_up(sub, feed, update, delivered)
@@ -129,8 +147,11 @@ class Table:
         for feed in unheard:
             self._start_over(feed, unheard_by=sub.channel)
             sub.ahead[feed.ent] = delivered[feed.ent]
+        for read in reads:
+            if read.ref in self.feeds:
+                self._forget(self.feeds[read.ref])  # it may have left while it was read
 
-    def _snapshot(self, sub: Sub, reads: Iterable[Read], ref: Reference | None) -> None:
+    def _snapshot(self, sub: Sub, reads: Iterable[Read], ref: Reference | None, gone: Sequence[str]) -> None:
         subscriber, name = sub.subscriber, sub.channel.name
         codec = subscriber.codec
         subscriber.deliver(codec.encode(Subscribed(ch=name, id=msgspec.UNSET if ref is None else ref)), None)
@@ -143,14 +164,21 @@ class Table:
                 part, size, entries = part + 1, 0, []
             entries.append(Entry(f"{read.ref[0]}/{read.ref[1]}", read.version, raw))
             size += len(memoryview(raw))
-        subscriber.deliver(codec.encode(Snapshot(name, part, last=True, entities=entries)), None)
+        last = Snapshot(name, part, last=True, entities=entries, gone=list(gone))
+        subscriber.deliver(codec.encode(last), None)
 
     def _catch_up(self, sub: Sub, feed: Feed, update: Update, delivered: dict[str, int]) -> None:
         """Deliver what came between registration and snapshot, unless the snapshot has it."""
         before = delivered.get(feed.ent, 0)
         if not update.signal:
-            if feed.state is not None and update.patch and feed.state_version == update.version - 1:
+            bare = update.patch is NOTHING
+            if feed.state is not None and update.patch and not bare and feed.state_version == update.version - 1:
                 feed.state, feed.state_version = apply(feed.state, unpack(update.patch)), update.version
+            if sub.channel.name in update.left:
+                if update.version >= before:
+                    delivered.pop(feed.ent, None)
+                    self._hand(sub, feed, update, {})
+                return
             if update.version <= before:
                 return
             if update.patch and update.version != before + 1:
@@ -171,16 +199,21 @@ class Table:
         """What hosts published. Isolated: one change that cannot be handled does not stop the others."""
         for change in changes:
             feed = self._addressed(change)
-            if feed is None:
-                continue
-            try:
-                if change.signal:
-                    self._signal(feed, change)
-                else:
-                    self._advance(feed, change)
-            except (msgspec.DecodeError, ValueError) as error:
-                log.warning("change_unreadable", kind=change.kind, id=change.id, error=repr(error))
-                self._start_over(feed)
+            told = False
+            if feed is not None:
+                try:
+                    if change.signal:
+                        self._signal(feed, change)
+                    else:
+                        told = self._advance(feed, change, change.left)
+                except (msgspec.DecodeError, ValueError) as error:
+                    log.warning("change_unreadable", kind=change.kind, id=change.id, error=repr(error))
+                    self._start_over(feed)
+            for name in change.left:
+                channel = self.channels.get(name)
+                if channel is not None and channel.ref is None:
+                    gone = feed or Feed((change.kind, change.id))
+                    self._part(channel, gone, change.version, told=told and gone.ref in channel.members)
 
     def resynced(self, feed: Feed, version: int, view: bytes) -> None:
         """The state was read after a gap (or a renewal): continue from it."""
@@ -188,7 +221,7 @@ class Table:
         waiting, feed.waiting = feed.waiting, []
         self.refreshed(feed, version, view)
         for change in waiting:
-            self._advance(feed, change)
+            self._advance(feed, change)  # the groups that it left were told when that came
         if not feed.resyncing:
             feed.attempts = 0
 
@@ -213,12 +246,19 @@ class Table:
         elif not feed.resyncing:
             self.refreshed(feed, read.version, read.view)
 
+    def missed_leave(self, channel: Channel, feed: Feed) -> None:
+        """A member of a watched group that does not belong to it any more, as was just found out."""
+        if feed.ref in channel.members and not feed.resyncing and feed.version != UNKNOWN:
+            self._part(channel, feed, feed.version, told=False)
+
     def newest(self, channel: str, ent: str, subscriber: Subscriber) -> bytes | None:
         """The newest state for a consumer that fell behind; None when it comes later or is no longer wanted."""
         here = self.channels.get(channel)
         if here is None or subscriber not in here.subs:
             return None
         kind, _, id_ = ent.partition("/")
+        if (kind, id_) in here.departed:
+            return None
         feed = self._feed((kind, id_))
         if here.ref is None:
             self._enrol(here, feed)
@@ -234,7 +274,7 @@ class Table:
         feed = self.feeds.get(ref)
         for name in change.groups:
             channel = self.channels.get(name)
-            if channel is not None and channel.ref is None:
+            if channel is not None and channel.ref is None and name not in change.left:
                 if feed is None:
                     feed = self._feed(ref)
                 if self._enrol(channel, feed) and feed.version != UNKNOWN:
@@ -242,20 +282,32 @@ class Table:
                     self._start_over(feed, unheard_by=channel)
         return self.feeds.get(ref)
 
-    def _advance(self, feed: Feed, change: Change) -> None:
+    def _part(self, channel: Channel, feed: Feed, version: int, *, told: bool) -> None:
+        """`feed` leaves the group at `version`; unless that was `told` with the change itself, say just this."""
+        if not told:
+            update = Update(version, stamp(self._wall_ms()), patch=NOTHING, left=(channel.name,))
+            self._emit_on(channel, feed, update)
+        self.expel(channel, feed)
+        if any(sub.coalesces for sub in channel.subs.values()):
+            channel.departed[feed.ref] = None
+            if len(channel.departed) > self._limits.group_members_max:
+                del channel.departed[next(iter(channel.departed))]
+
+    def _advance(self, feed: Feed, change: Change, left: tuple[str, ...] = ()) -> bool:
+        """The next version, to be told now: True. An old one is ignored, one too far ahead waits for the state."""
         version = change.version
         if version <= feed.version:
-            return
+            return False
         if feed.resyncing:
             if len(feed.waiting) >= self._limits.pending_changes_max:
                 feed.waiting.clear()  # what follows is a gap again, and is read again
             feed.waiting.append(change)
-            return
+            return False
         known = feed.version != UNKNOWN
         if version != feed.version + 1 if known else version != 1 and feed.live():
             self._gap(feed)
             feed.waiting.append(change)
-            return
+            return False
         feed.version = version
         state = None
         if feed.state is not None and feed.state_version == version - 1:
@@ -266,25 +318,30 @@ class Table:
             feed.state, feed.state_version = state, version
         origin = self._origins.get(change.command_id) or self._older_origins.get(change.command_id)
         by = None if origin is None else Origin(*origin)
-        self._emit(feed, Update(version, stamp(change.time_ms), patch=change.patch, state=state, by=by))
+        self._emit(feed, Update(version, stamp(change.time_ms), patch=change.patch, state=state, by=by, left=left))
+        return True
 
     def _signal(self, feed: Feed, change: Change) -> None:
         self._emit(feed, Update(0, stamp(change.time_ms), patch=change.patch, signal=change.signal))
 
     def _emit(self, feed: Feed, update: Update) -> None:
         for channel in feed.channels():
-            frames: dict[tuple[str, bool], bytes] = {}
-            for sub in channel.subs.values():
-                if sub.pending is not None:
-                    self._hold(sub, feed, update)
+            self._emit_on(channel, feed, update)
+
+    def _emit_on(self, channel: Channel, feed: Feed, update: Update) -> None:
+        frames: dict[tuple[str, bool], bytes] = {}
+        left = channel.name in update.left
+        for sub in channel.subs.values():
+            if sub.pending is not None:
+                self._hold(sub, feed, update)
+                continue
+            if sub.ahead and not update.signal:
+                ahead = sub.ahead.get(feed.ent, UNKNOWN)
+                if update.version >= ahead:
+                    sub.ahead.pop(feed.ent, None)
+                if update.version < ahead or (update.version == ahead and not left):
                     continue
-                if sub.ahead and not update.signal:
-                    ahead = sub.ahead.get(feed.ent, UNKNOWN)
-                    if update.version >= ahead:
-                        sub.ahead.pop(feed.ent, None)
-                    if update.version <= ahead:
-                        continue
-                self._hand(sub, feed, update, frames)
+            self._hand(sub, feed, update, frames)
 
     def _hold(self, sub: Sub, feed: Feed, update: Update) -> None:
         if sub.pending is not None and not sub.overflowed:
@@ -300,7 +357,8 @@ class Table:
         frame = frames.get(which)
         if frame is None:
             frame = frames[which] = update.frame(name, feed.ent, codec, as_state=sub.as_state)
-        sub.subscriber.deliver(frame, (name, feed.ent, update.signal) if sub.coalesces else None)
+        droppable = sub.coalesces and name not in update.left
+        sub.subscriber.deliver(frame, (name, feed.ent, update.signal) if droppable else None)
 
     def _start_over(self, feed: Feed, *, unheard_by: Channel | None = None) -> None:
         """What this gateway holds of the entity is not good enough: read it, and tell everybody the whole.

@@ -20,7 +20,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """`what` is `snapshot`, `change` or `signal`; `name` and `args` belong to a signal, `by` to a change."""
+    """`what` is `snapshot`, `change`, `signal` or `left`: the last word on an entity that is in the group no more.
+
+    `name` and `args` belong to a signal, `by` to a change.
+    """
 
     what: str
     ent: str
@@ -71,6 +74,8 @@ class Replica:
         for part in parts:
             for entry in part["entities"]:
                 self._set("snapshot", entry["ent"], entry["ver"], entry["state"], None)
+            for ent in part.get("gone", ()):
+                self._leave(ent)
         self.current = True
         return Outcome.READY
 
@@ -80,6 +85,8 @@ class Replica:
         ent, version = frame["ent"], frame["ver"]
         known = self.entities.get(ent)
         before = 0 if known is None else known.version
+        if frame.get("left"):
+            return self._left(frame)
         if version <= before:
             return Outcome.IGNORED
         if "state" in frame:
@@ -90,6 +97,25 @@ class Replica:
             return Outcome.GAP
         self._set("change", ent, version, state, frame.get("by"))
         return Outcome.APPLIED
+
+    def _left(self, frame: Message) -> Outcome:
+        """It goes, unless this is older than what is known: then it has come back since."""
+        ent, version = frame["ent"], frame["ver"]
+        known = self.entities.get(ent)
+        if known is None or version < known.version:
+            return Outcome.IGNORED
+        if "state" in frame:
+            known.state = frame["state"]
+        elif version == known.version + 1:
+            known.state = apply(known.state, frame["patch"])
+        known.version = version
+        self._leave(ent, frame.get("by"))
+        return Outcome.APPLIED
+
+    def _leave(self, ent: str, by: Message | None = None) -> None:
+        known = self.entities.pop(ent, None)
+        if known is not None:
+            self.updates.append(Update("left", ent, known.version, known.state, by))
 
     def signal(self, frame: Message) -> Outcome:
         known = self.entities.get(frame["ent"])

@@ -63,9 +63,13 @@ class Entities:
         history = self.views.setdefault(key, [])
         before = history[-1] if history else {}
         history.append(view)
+        left: tuple[str, ...] = ()
         if groups is not None:
+            left = tuple(one for one in self.groups_of.get(key, ()) if one not in groups)
             self.groups_of[key] = groups
-        self.publish(self.change(ent, len(history), diff(before, view), command_id))
+        change = self.change(ent, len(history), diff(before, view), command_id)
+        change.groups, change.left = (*left, *change.groups), left
+        self.publish(change)
         return len(history)
 
     def change(self, ent: str, version: int, patch: Any, command_id: bytes = b"", signal: str = "") -> Change:

@@ -73,3 +73,32 @@ def test_a_change_that_cannot_be_read_is_replaced_by_the_state() -> None:
     assert len(gaps) == 1
     table.resynced(gaps[0], 3, pack({"n": 3}))
     assert listener.view() == {"n": 3}
+
+
+def test_a_leave_reaches_who_read_that_very_version_before() -> None:
+    table = Table(DEFAULTS, lambda _: None, lambda: 0)
+    entities = Entities()
+    entities.groups_of[ref(ORDER)] = (BOARD,)
+    first, second = Listener(), Listener()
+    table.activate(table.join(first, BOARD, None), [Read(ref(ORDER), 1, pack({"n": 1}))], {}, None)
+    table.activate(table.join(second, BOARD, None), [Read(ref(ORDER), 2, pack({"n": 2}))], {}, None)
+    assert second.view() == {"n": 2}
+    leaving = entities.change(ORDER, 2, {"n": 2})
+    leaving.left = (BOARD,)
+    table.changed([leaving])
+    assert first.view() is second.view() is None
+
+
+def test_a_leave_before_a_return_is_not_told_again_after_a_resynchronization() -> None:
+    gaps: list[Feed] = []
+    table = Table(DEFAULTS, gaps.append, lambda: 0)
+    entities = Entities()
+    entities.groups_of[ref(ORDER)] = (BOARD,)
+    listener = Listener()
+    table.activate(table.join(listener, BOARD, None), [Read(ref(ORDER), 1, pack({"n": 1}))], {}, None)
+    leaving = entities.change(ORDER, 4, {"n": 4})
+    leaving.left = (BOARD,)
+    table.join(Listener(), ORDER, ref(ORDER))
+    table.changed([entities.change(ORDER, 3, {"n": 3}), leaving, entities.change(ORDER, 5, {"n": 5})])
+    table.resynced(gaps[0], 3, pack({"n": 3}))
+    assert listener.view() == {"n": 5}

@@ -192,3 +192,25 @@ async def test_a_signal_is_told_and_shown_but_not_recorded():
         view = msgspec.json.decode((await rig.client.read("counter", "a", actor=ANYONE)).view)
         assert view["signals"] == {"point": {"x": 7}}
         assert len(rig.rows("a")) == 1
+
+
+@virtual
+async def test_the_change_with_which_an_entity_leaves_a_group_says_so():
+    async with Rig() as rig:
+        await rig.client.watch_group("g/1", gateway="g")
+        for command in (Add(1), Join("g/1"), Add(1), Join("g/2"), Add(1), Join("g/1")):
+            await rig.client.ask("counter", "a", command, actor=OWNER)
+        changes = [change for _, batch in rig.told.published for change in batch]
+        left = [(change.version, change.left) for change in changes]
+        assert left == [(2, ()), (3, ()), (4, ("g/1",)), (6, ("g/2",))]
+        assert changes[2].groups == ("g/1", "g/2")
+
+
+@virtual
+async def test_who_watches_the_group_that_an_entity_comes_to_is_told_that_it_left_the_other():
+    async with Rig() as rig:
+        await rig.client.watch_group("g/2", gateway="g")
+        for command in (Join("g/1"), Join("g/2")):
+            await rig.client.ask("counter", "a", command, actor=OWNER)
+        (change,) = [change for _, batch in rig.told.published for change in batch]
+        assert (change.groups, change.left) == (("g/1", "g/2"), ("g/1",))
