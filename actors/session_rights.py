@@ -50,7 +50,7 @@ def resolve(state: SessionState, command: Resolve, ctx: Context) -> Decision:
     check_text(command.reason, "reason", length_max=REASON_LENGTH_MAX, required=True)
     check_text(command.outcome, "outcome", length_max=OUTCOME_LENGTH_MAX)
     event = Resolved(item_id=command.item_id, action=command.action, reason=command.reason, outcome=command.outcome)
-    return Decision((event,))
+    return Decision((event,), {"item_id": command.item_id, "action": command.action, "outcome": command.outcome})
 
 
 def show_quarantined(state: SessionState, command: ShowQuarantined, ctx: Context) -> Decision:
@@ -61,6 +61,7 @@ def show_quarantined(state: SessionState, command: ShowQuarantined, ctx: Context
         "epoch": item.epoch,
         "seq": item.seq,
         "hash": item.hash,
+        "organizations": list(item.organizations),
         "code": item.code,
         "at": to_rfc3339(item.at_ms),
         "by": state.subject,

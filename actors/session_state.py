@@ -138,10 +138,11 @@ class HandOffWithdrawn(msgspec.Struct, frozen=True, kw_only=True, tag="hand_off_
 
 
 class HandedOver(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="handed_over"):
-    """All that the session had goes to `to_session` of the provider `to`, at `to_device`. `ended`: so does the
-    session, for it was handed to its own person's other device."""
+    """All that the session of `giver` had goes to `to_session` of the provider `to`, at `to_device`. `ended`: so does
+    the session, for it was handed to its own person's other device."""
 
     offer_id: str
+    giver: str
     to: str
     to_session: str
     organizations: tuple[str, ...]

@@ -111,6 +111,7 @@ def hand_over(state: SessionState, command: HandOver, ctx: Context) -> Decision:
     ended = ctx.actor.subject == state.subject
     event = HandedOver(
         offer_id=command.offer_id,
+        giver=state.subject,
         to=ctx.actor.subject,
         to_session=command.to_session,
         to_device=ctx.device,

@@ -36,6 +36,11 @@ def derived_command_id(*parts: str | bytes) -> bytes:
     return bytes(raw)
 
 
+def device_command_id(subject: str, device_id: str, epoch: int, seq: int) -> bytes:
+    """The id of a command in a device's queue. The subject is part of it: nobody can take up another's commands."""
+    return derived_command_id("device", subject, device_id, str(epoch), str(seq))
+
+
 def is_uuid(text: str) -> bool:
     """Whether `text` is a UUID in canonical form (what the API accepts as an id)."""
     try:

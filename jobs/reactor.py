@@ -17,6 +17,7 @@ from actors.runtime.ray_cluster import connect_client
 from actors.runtime.tail import Reaction, TailRunner
 from domain.ids import new_id
 from services.carts import Carts
+from services.hand_offs import HandOffs
 from services.history import History
 from services.placement import Placements
 from services.products import ProductCache
@@ -62,7 +63,7 @@ class Reactor:
         placements = Placements(client, carts, catalog, History(journal, KINDS, keys))
         tables = ReactionTables(database)
         loop = asyncio.get_running_loop()
-        for reaction in reactions(placements, bus, settings.stream_length_max):
+        for reaction in reactions(placements, HandOffs(client), bus, settings.stream_length_max):
             runner = self._runner(reaction, journal, tables, keys)
             self._running.append(loop.create_task(run_while_leading(runner, tables, holder)))
         self._running.append(loop.create_task(settle_forever()))

@@ -8,12 +8,15 @@ from services.audit import Event, EventFilter
 from services.document_listings import DocumentEntry, DocumentFilter
 from services.listings import Place
 from services.organizations import Organization
+from services.session_listings import ListedSession, SessionFilter
 from services.stores import reachable
 from storage.audit import AuditFilter, AuditRecord, AuditTables
 from storage.db import Database
 from storage.documents import DocumentFilter as RecordFilter
 from storage.documents import DocumentTables
 from storage.organizations import OrganizationRecord, OrganizationTables
+from storage.sessions import SessionFilter as SessionRecordFilter
+from storage.sessions import SessionTables
 
 
 class AuditStore:
@@ -50,6 +53,20 @@ class DocumentListings:
         async with reachable():
             found = await self._tables.documents(asked, place, limit)
         return [DocumentEntry(**msgspec.structs.asdict(record)) for record in found]
+
+
+class SessionListings:
+    """`services.session_listings.SessionListings`."""
+
+    def __init__(self, database: Database) -> None:
+        self._tables = SessionTables(database)
+
+    async def sessions(self, wanted: SessionFilter, after: Place | None, limit: int) -> Sequence[ListedSession]:
+        place = None if after is None else (after.at_ms, after.id)
+        asked = SessionRecordFilter(**msgspec.structs.asdict(wanted))
+        async with reachable():
+            found = await self._tables.sessions(asked, place, limit)
+        return [ListedSession(**msgspec.structs.asdict(record)) for record in found]
 
 
 class OrganizationStore:

@@ -11,8 +11,10 @@ import msgspec
 
 from actors.cart_state import CheckoutBegan
 from actors.runtime.tail import JournalEntry, Reaction
+from actors.session_state import HandedOver
 from domain.errors import Conflict, Rejected
-from services.entities import CART, ORDER
+from services.entities import CART, ORDER, SESSION
+from services.hand_offs import HandOffs
 from services.placement import Placements
 
 ORDER_TOPIC: Final = "order.events"
@@ -59,6 +61,19 @@ class CheckoutReaction:
                 return  # the order refused the terms, and the cart is open again: this is an end
 
 
+class HandOffReaction:
+    """Finishes hand-offs that their edge left unfinished: what is decided at the giving session happens."""
+
+    def __init__(self, hand_offs: HandOffs) -> None:
+        self._hand_offs = hand_offs
+
+    async def handle(self, entries: Sequence[JournalEntry]) -> None:
+        for entry in entries:
+            for event in entry.events:
+                if isinstance(event, HandedOver):
+                    await self._hand_offs.finish(entry.id, event, entry.correlation)
+
+
 class TopicReaction:
     """Publishes what happened to carts and orders, for consumers outside.
 
@@ -79,10 +94,11 @@ class TopicReaction:
             await self._topics.append(topic, published, self._length_max)
 
 
-def reactions(placements: Placements, topics: Topics, length_max: int) -> tuple[Reaction, ...]:
+def reactions(placements: Placements, hand_offs: HandOffs, topics: Topics, length_max: int) -> tuple[Reaction, ...]:
     """All reactions, by names under which each keeps its own place in the journal."""
     return (
         Reaction("checkout", frozenset({CART}), CheckoutReaction(placements).handle, frozenset({_tag(CheckoutBegan)})),
+        Reaction("hand_off", frozenset({SESSION}), HandOffReaction(hand_offs).handle, frozenset({_tag(HandedOver)})),
         Reaction("topics", frozenset(_TOPICS), TopicReaction(topics, length_max).handle),
     )
 

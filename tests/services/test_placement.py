@@ -10,11 +10,13 @@ from actors.kinds import KINDS
 from actors.order_commands import Place
 from actors.order_status import Fulfilment
 from actors.runtime.entity import Actor
+from actors.runtime.local import LOCAL_KEYS
 from actors.runtime.tail import TailRunner
 from domain.errors import Conflict, Invalid, PreconditionFailed, Unavailable
 from domain.times import SECOND_MS
 from services.carts import Carts
 from services.entities import Sender
+from services.hand_offs import HandOffs
 from services.history import History
 from services.placement import Placements, Wanted
 from services.products import ProductCache
@@ -103,13 +105,15 @@ ALICES = Sender(Actor(ALICE, ("customer",)))
 
 def placements(house: House, client: Any) -> Placements:
     carts = Carts(client, ProductCache(house.catalog, house.clock), house.clock)
-    return Placements(client, carts, house.catalog, History(MemoryJournal(house.store), KINDS))
+    return Placements(client, carts, house.catalog, History(MemoryJournal(house.store), KINDS, LOCAL_KEYS))
 
 
 async def react(house: House, topics: Topics | None = None) -> None:
     """Run every reaction over the whole journal."""
     journal = MemoryJournal(house.store)
-    for reaction in reactions(placements(house, house.local.client), topics or Topics(), 1_000):
+    for reaction in reactions(
+        placements(house, house.local.client), HandOffs(house.local.client), topics or Topics(), 1_000
+    ):
         runner = TailRunner(reaction, journal, Cursors(), KINDS, house.clock)
         while await runner.step():
             pass
