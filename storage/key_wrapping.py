@@ -63,20 +63,20 @@ class LocalWrapper:
 def local_wrapper(folder: Path | None, setting: SecretStr | None, *, create: bool) -> LocalWrapper:
     """The wrapper under the key of the setting, else of the file in `folder`, which `create` allows to make.
 
-    Raises `EncryptionKeyError` when there is neither, or the file holds no key.
+    Raises `EncryptionKeyError` when there is neither, or the file cannot be made or read, or holds no key.
     """
     if setting is not None:
         return LocalWrapper(key_bytes(setting.get_secret_value()))
     if folder is None:
         raise EncryptionKeyError(f"there is no {SETTING}, and no folder in which a key could be")
     path = folder / KEY_FILE
-    if create:
-        write_once(path, f"{new_key_text()}\n".encode())
     try:
+        if create:
+            write_once(path, f"{new_key_text()}\n".encode())
         return LocalWrapper(key_bytes(path.read_text()))
     except FileNotFoundError:
         raise EncryptionKeyError(
             f"the database was written with a key-encryption key, and there is neither {SETTING} nor {path}"
         ) from None
-    except ValueError as error:
-        raise EncryptionKeyError(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise EncryptionKeyError(f"the key-encryption key in {path} cannot be used: {error}") from None

@@ -54,6 +54,12 @@ def test_a_key_that_is_missing_is_not_made_anew_when_it_is_needed(tmp_path: Path
         local_wrapper(tmp_path, None, create=False)
 
 
+def test_a_folder_in_which_nothing_can_be_made_is_told_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EncryptionKeyError, match="cannot be used"):
+        local_wrapper(tmp_path / "file", None, create=True)
+
+
 async def test_a_wrapped_key_is_unwrapped_by_its_key_and_context_only() -> None:
     one, other = (LocalWrapper(key_bytes(new_key_text())) for _ in range(2))
     wrapped = await one.wrap(b"k" * 32, b"data key 1")
