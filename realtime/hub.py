@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 import zlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -85,10 +85,12 @@ class Hub:
         *,
         as_state: bool = False,
         coalesces: bool = False,
+        witness: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """When this returns, the subscriber has the snapshot and gets every later change.
 
-        Raises `NotFound` (unknown, or not the actor's to see) and `Temporary` errors; nothing stays registered then.
+        `witness` is awaited when the right to see has been found and before anything is shown; what it raises is
+        raised here, and nothing is shown. Raises `NotFound` (unknown, or not the actor's to see) and `Temporary` errors; nothing stays registered then.
         """
         target = entity_ref(name)
         if target is None and not is_group(name):
@@ -97,6 +99,8 @@ class Hub:
             sub = self.table.join(subscriber, name, target, as_state=as_state, coalesces=coalesces)
             try:
                 reads, gone = await self._state(sub, target, have)
+                if witness is not None:
+                    await witness()
             except BaseException:
                 if sub.channel.subs.get(subscriber) is sub:
                     self.table.leave(subscriber, name, self._clock())

@@ -180,6 +180,13 @@ class DeviceKeepsCount:
         pass
 
 
+class Witness(Protocol):
+    """Writes down who is shown what (the audit trail of clinical data). Raises `Temporary`: then it is not shown."""
+
+    async def shown(self, actor: Actor, channel: str, device: str, correlation: str) -> None: ...
+    async def refused(self, actor: Actor, channel: str, code: str, device: str, correlation: str) -> None: ...
+
+
 class WatchClient(Protocol):
     """The part of `EntityClient` that the hub uses. `have` -1: nothing yet."""
 

@@ -35,6 +35,9 @@ SCHEMA: Final = 1
 UNREADABLE_LENGTH_MAX: Final = 16_384
 """Characters kept of arguments that no encoding can hold."""
 
+_SECRETS: Final = frozenset({"proof"})
+"""Arguments that are nobody's to keep: a login just made."""
+
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -284,6 +287,7 @@ def _whole(command: Command) -> dict[str, Any]:
         for name in ("ent", "op", "args", "base_ver", "base_fver", "hlc", "schema")
         if getattr(command, name) not in (None, "")
     }
+    whole["args"] = {name: value for name, value in command.args.items() if name not in _SECRETS}
     try:
         _pack(whole)
     except (TypeError, ValueError, RecursionError, OverflowError):

@@ -8,7 +8,7 @@ import msgspec
 
 from realtime.hub import Hub, wall_ms
 from realtime.limits import DEFAULTS, Limits
-from realtime.ports import Authenticator, Clock, CommandPort, DeviceKeepsCount, Ledger, Sleep
+from realtime.ports import Authenticator, Clock, CommandPort, DeviceKeepsCount, Ledger, Sleep, Witness
 from realtime.presence import Presence
 
 _KEEPS_COUNT = DeviceKeepsCount()
@@ -21,6 +21,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     port: CommandPort
     authenticator: Authenticator
     ledger: Ledger = _KEEPS_COUNT
+    witness: Witness | None = None
     presence: Presence | None = None
     limits: Limits = DEFAULTS
     clock: Clock = time.monotonic

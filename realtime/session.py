@@ -1,6 +1,7 @@
 """One socket at work: reads frames into its connection, acts on them, writes what the connection has to say."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -274,26 +275,36 @@ class Session:
         self.spawn(self._subscribed(channel, have, mode, ref))
 
     async def _subscribed(self, channel: str, have: dict[str, int], mode: str, ref: Reference | None) -> None:
-        connection = self.connection
+        connection, witness = self.connection, self._services.witness
+        told = (channel, connection.device_id, connection.conn_id)
         try:
             await self._hub.subscribe(
-                self, channel, have, ref, as_state=mode == "state", coalesces=connection.scope.tracking
+                self,
+                channel,
+                have,
+                ref,
+                as_state=mode == "state",
+                coalesces=connection.scope.tracking,
+                witness=None if witness is None else lambda: witness.shown(self.actor, *told),
             )
             if self._services.presence is not None and channel in connection.channels and self._sees_people(channel):
                 self._services.presence.enter(self, channel)
         except AtriumError as error:
-            connection.channels.pop(channel, None)
             retry = (error.failure.retry_after_ms or 1_000) if isinstance(error, Temporary) else 0
-            connection.refuse(
-                channel if ref is None else ref, "subscribe", error.failure.code, self._clock(), retry_after_ms=retry
-            )
+            if witness is not None and not retry:
+                with contextlib.suppress(AtriumError):  # nothing is shown either way
+                    await witness.refused(self.actor, channel, error.failure.code, *told[1:])
+            self._not_subscribed(channel, ref, error.failure.code, retry)
         except Exception:
             log.exception("subscription_failed", connection=connection.conn_id, channel=channel)
-            connection.channels.pop(channel, None)
-            connection.refuse(
-                channel if ref is None else ref, "subscribe", "internal", self._clock(), retry_after_ms=1_000
-            )
+            self._not_subscribed(channel, ref, "internal", 1_000)
         self.wake()
+
+    def _not_subscribed(self, channel: str, ref: Reference | None, code: str, retry_after_ms: int) -> None:
+        self.connection.channels.pop(channel, None)
+        self.connection.refuse(
+            channel if ref is None else ref, "subscribe", code, self._clock(), retry_after_ms=retry_after_ms
+        )
 
     # -- out --------------------------------------------------------------------------------------
 
