@@ -51,6 +51,8 @@ class Gateway:
         running = list(self.services.running)
         if running:
             await asyncio.wait(running, timeout=self.services.limits.close_seconds_max)
+        if self.services.presence is not None:
+            await self.services.presence.stop()
         await self.services.hub.stop()
 
     async def serve(self, socket: Socket, codec: Codec, scope: Scope, credentials: Credentials) -> None:
@@ -76,6 +78,8 @@ class Gateway:
             except Exception:
                 log.exception("session_tick_failed", connection=session.connection.conn_id)
         self.services.hub.tick(now)
+        if self.services.presence is not None:
+            self.services.presence.tick(now)
 
     async def drain(self, seconds: float | None = None) -> None:
         """Tell every client to go elsewhere, then close with 4001, spread over `seconds` so that they do not

@@ -90,7 +90,8 @@ class Hub:
         """When this returns, the subscriber has the snapshot and gets every later change.
 
         `witness` is awaited when the right to see has been found and before anything is shown; what it raises is
-        raised here, and nothing is shown. Raises `NotFound` (unknown, or not the actor's to see) and `Temporary` errors; nothing stays registered then.
+        raised here, and nothing is shown. Raises `NotFound` (unknown, or not the actor's to see) and `Temporary`
+        errors; nothing stays registered then.
         """
         target = entity_ref(name)
         if target is None and not is_group(name):

@@ -15,11 +15,14 @@ from domain.errors import NotFound
 from domain.ids import new_id
 from realtime.gateway import Gateway
 from realtime.hub import Hub
+from realtime.presence import Presence
 from realtime.services import Services
 from serve.app import NOUNS
 from serve.gateway import GatewayRuntime
 from serve.limits import DEFAULTS, GatewayLimits
-from serve.live.adapters import TokenAuthenticator
+from serve.live.adapters import AuditWitness, TokenAuthenticator
+from serve.live.ledger import SessionLedger
+from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
 from services.entities import CART
 from services.health import Health
 from services.signing_keys import load_or_create_signing_key
@@ -75,7 +78,11 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         client=client,
         catalog_store=CatalogStore(database),
         location_store=LocationStore(database),
+        organization_store=OrganizationStore(database),
         listings=Listings(database),
+        session_listings=SessionListings(database),
+        document_listings=DocumentListings(database),
+        audit_store=AuditStore(database),
         journal=journal,
         dead_letters=DeadLetters(database),
         tokens=tokens,
@@ -84,8 +91,16 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         health=Health({"database": database_answers, "entities": entities_answer}, {"redis": redis_answers}),
         limits=config.limits,
     )
-    hub = Hub(gateway_id, client, bus, runtime.groups)
-    live = Gateway(Services(hub=hub, port=runtime.device_commands, authenticator=TokenAuthenticator(tokens)))
+    live = Gateway(
+        Services(
+            hub=Hub(gateway_id, client, bus, runtime.groups),
+            port=runtime.device_commands,
+            authenticator=TokenAuthenticator(tokens),
+            ledger=SessionLedger(runtime.sessions),
+            witness=AuditWitness(runtime.documents),
+            presence=Presence(gateway_id, bus),
+        )
+    )
     runtime.live = live
     _expose(runtime, live, client)
     await live.start()

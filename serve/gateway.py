@@ -11,11 +11,18 @@ from actors.runtime.entity import EntityKind
 from realtime.gateway import Gateway
 from serve.limits import DEFAULTS, GatewayLimits
 from serve.platform.metrics import HttpMetrics
+from services.audit import Audit, AuditStore
 from services.carts import Carts
 from services.catalog import Catalog, CatalogStore
 from services.device_commands import DeviceCommands
-from services.entities import Entities
+from services.document_access import DocumentAccess
+from services.document_chart import DocumentCharts
+from services.document_listings import DocumentListings
+from services.document_operations import DocumentOperations
+from services.documents import Documents
+from services.entities import DOCUMENT, Answered, Entities
 from services.groups import Groups
+from services.hand_offs import HandOffs
 from services.health import DeadLetters, Health
 from services.history import History, JournalRows
 from services.listings import Listings
@@ -23,9 +30,13 @@ from services.locations import Locations, LocationStore
 from services.lookups import Clock
 from services.merchants import MerchantCache
 from services.orders import Orders
+from services.organizations import Organizations, OrganizationStore
 from services.placement import Placements
 from services.products import ProductCache
+from services.quarantine import Quarantine
 from services.rooms import Rooms
+from services.session_listings import SessionListings
+from services.sessions import Sessions
 from services.tokens import Tokens
 from storage.crypto import KeyRing
 
@@ -39,7 +50,11 @@ class GatewayRuntime:
     client: Entities
     catalog_store: CatalogStore
     location_store: LocationStore
+    organization_store: OrganizationStore
     listings: Listings
+    session_listings: SessionListings
+    document_listings: DocumentListings
+    audit_store: AuditStore
     journal: JournalRows
     dead_letters: DeadLetters
     tokens: Tokens
@@ -58,7 +73,14 @@ class GatewayRuntime:
     placements: Placements = field(init=False)
     orders: Orders = field(init=False)
     locations: Locations = field(init=False)
+    organizations: Organizations = field(init=False)
     rooms: Rooms = field(init=False)
+    audit: Audit = field(init=False)
+    documents: Documents = field(init=False)
+    charts: DocumentCharts = field(init=False)
+    sessions: Sessions = field(init=False)
+    hand_offs: HandOffs = field(init=False)
+    quarantine: Quarantine = field(init=False)
     device_commands: DeviceCommands = field(init=False)
     groups: Groups = field(init=False)
 
@@ -73,5 +95,27 @@ class GatewayRuntime:
         self.orders = Orders(self.client, self.history, self.listings, self.tokens)
         self.locations = Locations(self.location_store)
         self.rooms = Rooms(self.client, self.location_store, self.locations)
-        self.device_commands = DeviceCommands(self.client, self.carts, self.catalog, self.kinds)
-        self.groups = Groups(self.listings, self.rooms)
+        self.organizations = Organizations(self.organization_store)
+        self.audit = Audit(self.audit_store, self.clock)
+        access = DocumentAccess(self.document_listings, self.location_store, self.audit, self.clock)
+        self.documents = Documents(
+            self.client, self.history, self.document_listings, self.products, self.tokens, access
+        )
+        self.charts = DocumentCharts(self.documents, self.kinds[DOCUMENT], self.clock)
+        self.sessions = Sessions(self.client, self.location_store, self.session_listings, self.clock)
+        self.hand_offs = HandOffs(self.client)
+        self.quarantine = Quarantine(self.client, self._again, self.audit)
+        self.device_commands = DeviceCommands(
+            self.client,
+            self.carts,
+            self.catalog,
+            self.kinds,
+            DocumentOperations(self.documents, self.kinds[DOCUMENT]),
+            self.quarantine,
+            self.audit,
+        )
+        self.groups = Groups(self.listings, self.rooms, self.documents, self.sessions)
+
+    async def _again(self, *command: Any, **more: Any) -> Answered:
+        """A quarantined command goes the way of all commands."""
+        return await self.device_commands.execute(*command, **more)

@@ -5,21 +5,23 @@ what needs the catalog goes the way of the HTTP routes. Everything else is `unkn
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
 
-from actors.kinds import DEVICE_OPERATIONS
+from actors.kinds import CLINICAL_OPERATIONS, DEVICE_OPERATIONS
 from actors.order_commands import ReportPosition
 from actors.runtime.codec import CommandCodec
 from actors.runtime.entity import Actor, EntityKind
+from actors.runtime.wire import VIEW_NONE
 from domain.errors import FieldError, Forbidden, Invalid, NotFound, invalid_field
 from domain.ids import is_uuid
 from domain.text import check_id
+from services.audit import Audit
 from services.carts import Carts
 from services.catalog import Catalog
-from services.entities import CART, ORDER, ROOM, Answered, Entities, Sender
+from services.entities import CART, DOCUMENT, ORDER, ROOM, SESSION, Answered, Entities, Sender, send
 
 _pack = msgspec.msgpack.Encoder().encode
 POSITION: Final = "position"
@@ -47,15 +49,45 @@ class _UpdateLine(msgspec.Struct):
     instructions: str | None = None
 
 
+class DocumentCommands(Protocol):
+    """What a device does to treatment documents, with what the edge must resolve (`services.documents`)."""
+
+    async def execute(
+        self, sender: Sender, document_id: str, op: str, args: dict[str, Any], base_fver: int | None
+    ) -> Answered: ...
+
+
+class QuarantineCommands(Protocol):
+    """What people decide about quarantined commands (`services.sessions`)."""
+
+    async def resolve(self, sender: Sender, session_id: str, item_id: str, action: str, reason: str) -> Answered: ...
+
+
+class _Resolve(msgspec.Struct):
+    item_id: str
+    action: str
+    reason: str
+
+
 class DeviceCommands:
     """The real-time room's way to entities (its `CommandPort`)."""
 
     def __init__(
-        self, entities: Entities, carts: Carts, catalog: Catalog, kinds: Mapping[str, EntityKind[Any]]
+        self,
+        entities: Entities,
+        carts: Carts,
+        catalog: Catalog,
+        kinds: Mapping[str, EntityKind[Any]],
+        documents: DocumentCommands,
+        quarantine: QuarantineCommands,
+        audit: Audit,
     ) -> None:
         self._entities = entities
         self._carts = carts
         self._catalog = catalog
+        self._documents = documents
+        self._quarantine = quarantine
+        self._audit = audit
         self._codecs = {name: CommandCodec(kind) for name, kind in kinds.items()}
 
     async def execute(
@@ -71,13 +103,20 @@ class DeviceCommands:
         *,
         base_ver: int | None = None,  # noqa: ARG002 - no operation so far goes by the whole entity's version
         base_fver: int | None = None,
+        hlc: str = "",
+        hlc_raw: str = "",
     ) -> Answered:
         """Have `ent` (`kind/id`) do `op` exactly once per `command_id`. Raises `AtriumError`."""
         kind, entity_id = self._target(ent)
         _check_plain(args)
-        sender = Sender(actor, correlation, command_id, body_hash, device=device)
+        sender = Sender(actor, correlation, command_id, body_hash, device=device, hlc=hlc, hlc_raw=hlc_raw)
         if kind == CART and op in _RESOLVED:
             return await self._resolved(sender, entity_id, op, args)
+        if kind == DOCUMENT:
+            return await self._documents.execute(sender, entity_id, op, args, base_fver)
+        if kind == SESSION and op == "resolve":
+            asked = _read(_Resolve, args)
+            return await self._quarantine.resolve(sender, entity_id, asked.item_id, asked.action, asked.reason)
         if op not in DEVICE_OPERATIONS.get(kind, ()):
             raise Invalid("A device cannot do this.", code="unknown_operation")
         fields = dict(args)
@@ -85,22 +124,23 @@ class DeviceCommands:
             fields["base_version"] = base_fver
         command = self._codecs[kind].command(_pack({**fields, "type": op}))
         try:
-            return await self._entities.ask(
-                kind,
-                entity_id,
-                command,
-                actor=actor,
-                command_id=command_id,
-                body_hash=body_hash,
-                device=device,
-                correlation=correlation,
-            )
+            return await send(self._entities, kind, entity_id, sender, command, VIEW_NONE)
         except NotFound:
             if kind != ROOM:
                 raise
             # A tablet knows rooms from its board: one that is not its clinic's is a breach, not a typing error.
             log.warning("room_command_refused", subject=actor.subject, ent=ent, op=op, correlation=correlation)
+            await self._audit.note(
+                actor, op, ROOM, entity_id, outcome="forbidden", device=device, correlation=correlation
+            )
             raise Forbidden("Not a room of yours.") from None
+
+    def clinical(self, ent: str, op: str) -> bool:
+        """Whether a refused command carries clinical facts that must not get lost; of documents, also unknown ones."""
+        kind = ent.partition("/")[0]
+        if kind == DOCUMENT and op not in DEVICE_OPERATIONS.get(DOCUMENT, ()):
+            return op not in _LIFECYCLE
+        return op in CLINICAL_OPERATIONS.get(kind, ())
 
     async def signal(self, actor: Actor, ent: str, name: str, args: dict[str, Any], device: str) -> None:
         """A courier's position. Raises `Invalid` with `unknown_signal` for any other name."""
@@ -133,6 +173,9 @@ class DeviceCommands:
             sender, cart_id, change.line_id, change.quantity, change.options, change.instructions
         )
 
+
+_LIFECYCLE: Final = frozenset({"sign", "cosign"})
+"""Of a document, what its service resolves and what holds nothing that could get lost."""
 
 _RESOLVED: Final = frozenset({"create", "add_line", "update_line"})
 """A cart's operations that take facts of the catalog."""

@@ -53,9 +53,9 @@ class DocumentAccess:
             correlation=sender.correlation,
         )
 
-    async def watched(self, sender: Sender, action: str, document_id: str) -> None:
-        """As `shown`, without a view: `sender` was let to it."""
-        await self._note_entry(sender, action, document_id, "")
+    async def watched(self, sender: Sender, action: str, document_id: str, outcome: str = "") -> None:
+        """As `shown`, without a view: `sender` was let to it, or refused."""
+        await self._note_entry(sender, action, document_id, outcome)
 
     @asynccontextmanager
     async def guarded(self, sender: Sender, action: str, document_id: str) -> AsyncIterator[None]:

@@ -67,9 +67,10 @@ class Documents:
         rows = await self._history.of(DOCUMENT, document_id, upto=answered.version)
         return [history_entry(event, row.meta) for row in rows for event in row.events]
 
-    async def followed(self, sender: Sender, document_id: str) -> None:
-        """`sender` was let to follow the document over a socket: write that down. Raises `Unavailable` if it cannot."""
-        await self._access.watched(sender, FOLLOW, document_id)
+    async def followed(self, sender: Sender, document_id: str, outcome: str = "") -> None:
+        """`sender` was let to follow the document over a socket, or, with the code in `outcome`, was refused: write
+        that down. Raises `Unavailable` if it cannot."""
+        await self._access.watched(sender, FOLLOW, document_id, outcome)
 
     async def list(
         self, sender: Sender, wanted: DocumentFilter, after: Place | None, limit: int

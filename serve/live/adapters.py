@@ -2,11 +2,33 @@
 
 import msgspec
 
+from actors.runtime.entity import Actor
 from domain.errors import NotFound, Unauthenticated
 from domain.times import SECOND_MS
 from realtime.ports import Credentials, Identity
+from services.documents import Documents
+from services.entities import DOCUMENT, Sender
 from services.orders import TRACKED_FIELDS
 from services.tokens import Tokens, Verified
+
+
+class AuditWitness:
+    """`realtime.ports.Witness`: whoever follows a document, or a list of them, is in the trail first (C8)."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def shown(self, actor: Actor, channel: str, device: str, correlation: str) -> None:
+        await self._note(actor, channel, "", device, correlation)
+
+    async def refused(self, actor: Actor, channel: str, code: str, device: str, correlation: str) -> None:
+        await self._note(actor, channel, code, device, correlation)
+
+    async def _note(self, actor: Actor, channel: str, outcome: str, device: str, correlation: str) -> None:
+        """Groups of documents write down themselves what they list."""
+        kind, _, entity_id = channel.partition("/")
+        if kind == DOCUMENT and "/" not in entity_id:
+            await self._documents.followed(Sender(actor, correlation, device=device), entity_id, outcome)
 
 
 class TokenAuthenticator:

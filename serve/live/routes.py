@@ -6,14 +6,16 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from domain.ids import is_uuid
-from realtime.channels import Scope, live, order_tracking, room_board
+from realtime.channels import Scope, documentation, live, order_tracking, provider_sync, room_board
 from realtime.endpoint import serve_socket
 from serve.platform.edge import API_PREFIX
 
 router = APIRouter(prefix=API_PREFIX)
 
+_UNKNOWN: Final = "unknown"
 TRY_AGAIN_LATER: Final = 1013
-_LIVE_KINDS: Final = frozenset({"cart", "order", "room"})
+_CLINIC_KINDS: Final = frozenset({"room", "session", "document"})
+_LIVE_KINDS: Final = frozenset({"cart", "order"}) | _CLINIC_KINDS
 
 
 @router.websocket("/live")
@@ -24,16 +26,32 @@ async def live_socket(websocket: WebSocket) -> None:
 @router.websocket("/orders/{order_id}/track")
 async def track_order(websocket: WebSocket, order_id: str) -> None:
     """An id that is none is served too: the protocol says that it is unknown."""
-    order_id = order_id.lower() if is_uuid(order_id) else "unknown"
+    order_id = order_id.lower() if is_uuid(order_id) else _UNKNOWN
     await _serve(websocket, order_tracking(order_id), order_id)
 
 
 @router.websocket("/treatments/room-status")
 async def room_status(websocket: WebSocket) -> None:
     """The board of one location (`?location=`). One that is none is served too, as above."""
-    location_id = websocket.query_params.get("location", "")
-    location_id = location_id.lower() if is_uuid(location_id) else "unknown"
-    await _serve(websocket, room_board(location_id))
+    await _serve(websocket, room_board(_asked_for(websocket, "location") or _UNKNOWN))
+
+
+@router.websocket("/treatments/provider-sync")
+async def sync_provider(websocket: WebSocket) -> None:
+    """A provider's tablet (`?location=` where it works): its session, rooms and open documents."""
+    await _serve(websocket, provider_sync(_CLINIC_KINDS, _asked_for(websocket, "location")))
+
+
+@router.websocket("/treatments/documentation-update")
+async def update_documentation(websocket: WebSocket) -> None:
+    """Charting in one document (`?document=`)."""
+    await _serve(websocket, documentation(_asked_for(websocket, "document") or _UNKNOWN))
+
+
+def _asked_for(websocket: WebSocket, name: str) -> str:
+    """The id in the query, "" without one; one that is none is `_UNKNOWN`."""
+    value = websocket.query_params.get(name, "")
+    return value.lower() if is_uuid(value) else value and _UNKNOWN
 
 
 async def _serve(websocket: WebSocket, scope: Scope, order_id: str = "") -> None:

@@ -1,16 +1,24 @@
 """Clinics in memory: locations, rooms and the audit trail without a database."""
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from domain.errors import Conflict, NotFound
 from domain.ids import new_id
 from services.audit import Event, EventFilter
+from services.document_listings import DocumentEntry, DocumentFilter
+from services.listings import Place
 from services.locations import Location, Room
+from services.organizations import Organization
+from services.session_listings import ListedSession, SessionFilter
+from storage.journal.memory import MemoryStore
 
 CLINIC = new_id()
 OTHER_CLINIC = new_id()
+
+Entry = TypeVar("Entry", ListedSession, DocumentEntry)
 
 
 class MemoryLocations:
@@ -75,6 +83,80 @@ class MemoryAudit:
     async def events(self, wanted: EventFilter, limit: int) -> Sequence[Event]:
         found = [event for event in reversed(self.kept) if _wanted(event, wanted)]
         return found[:limit]
+
+
+class MemoryOrganizations:
+    """`services.organizations.OrganizationStore`; `known` is shared with the locations."""
+
+    def __init__(self, known: set[str]) -> None:
+        self.organizations_by_id: dict[str, Organization] = {}
+        self._known = known
+
+    async def organization(self, organization_id: str) -> Organization | None:
+        return self.organizations_by_id.get(organization_id)
+
+    async def add_organization(self, organization: Organization) -> bool:
+        self._known.add(organization.id)
+        return self.organizations_by_id.setdefault(organization.id, organization) is organization
+
+
+class MemorySessions:
+    """`services.session_listings.SessionListings` over the index rows of a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def sessions(self, wanted: SessionFilter, after: Place | None, limit: int) -> Sequence[ListedSession]:
+        rows = [row for row in self._store.index["provider_sessions"].values() if _session_wanted(row, wanted)]
+        return [_entry(row, ListedSession) for row in newest(rows, after)[:limit]]
+
+
+class MemoryDocuments:
+    """`services.document_listings.DocumentListings` over the index rows of a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def by_id(self, ids: Sequence[str]) -> dict[str, DocumentEntry]:
+        rows = self._store.index["documents"]
+        return {each: _entry(rows[each], DocumentEntry) for each in ids if each in rows}
+
+    async def documents(self, wanted: DocumentFilter, after: Place | None, limit: int) -> Sequence[DocumentEntry]:
+        rows = [row for row in self._store.index["documents"].values() if _document_wanted(row, wanted)]
+        return [_entry(row, DocumentEntry) for row in newest(rows, after)[:limit]]
+
+
+def newest(rows: list[dict[str, Any]], after: Place | None) -> list[dict[str, Any]]:
+    rows = sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=True)
+    return [row for row in rows if after is None or (row["created_at"], row["id"]) < (after.at_ms, after.id)]
+
+
+def _entry(row: dict[str, Any], shape: type[Entry]) -> Entry:
+    renamed = {"created_at": "created_at_ms", "updated_at": "updated_at_ms"}
+    fields = {renamed.get(name, name): value for name, value in row.items() if value is not None}
+    known = {name: value for name, value in fields.items() if name in shape.__struct_fields__}
+    return msgspec.convert(known, shape)
+
+
+def _session_wanted(row: dict[str, Any], wanted: SessionFilter) -> bool:
+    named = ((wanted.location_id, "location_id"), (wanted.user_id, "user_id"))
+    return (
+        row["organization_id"] in wanted.organization_ids
+        and all(not value or row[name] == value for value, name in named)
+        and (not wanted.statuses or row["status"] in wanted.statuses)
+        and (not wanted.quarantined or row["quarantined"] > 0)
+    )
+
+
+def _document_wanted(row: dict[str, Any], wanted: DocumentFilter) -> bool:
+    named = ((wanted.location_id, "location_id"), (wanted.patient_id, "patient_id"))
+    return (
+        row["organization_id"] in wanted.organization_ids
+        and all(not value or row[name] == value for value, name in named)
+        and (not wanted.participant or wanted.participant in row["participants"])
+        and (not wanted.statuses or row["status"] in wanted.statuses)
+        and (not wanted.cosigner or (row["cosigner"] in (None, wanted.cosigner) and row["signer"] != wanted.cosigner))
+    )
 
 
 def _wanted(event: Event, wanted: EventFilter) -> bool:

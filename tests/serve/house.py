@@ -24,7 +24,14 @@ from services.products import OptionGroup, Product
 from services.signing_keys import SigningKey, thumbprint
 from services.tokens import Tokens
 from storage.journal.memory import MemoryJournal, MemoryStore
-from tests.serve.clinic import CLINIC, MemoryLocations
+from tests.serve.clinic import (
+    CLINIC,
+    MemoryAudit,
+    MemoryDocuments,
+    MemoryLocations,
+    MemoryOrganizations,
+    MemorySessions,
+)
 
 ALICE = new_id()
 BOB = new_id()
@@ -290,7 +297,11 @@ async def open_house(
             client=wrap(local.client),
             catalog_store=catalog,
             location_store=locations,
+            organization_store=MemoryOrganizations(locations.organizations),
             listings=MemoryListings(store),
+            session_listings=MemorySessions(store),
+            document_listings=MemoryDocuments(store),
+            audit_store=MemoryAudit(),
             journal=journal,
             dead_letters=dead_letters,
             tokens=Tokens(clock, signing=SIGNING_KEY),

@@ -181,10 +181,10 @@ async def test_a_tablet_that_was_taken_over_from_is_fenced(tablets: Tablets) -> 
             await first.command(tablets.ent, op, args)
         assert (await first.command(tablets.ent, "claim")).reply["token"] == 1
         taken = await second.command(tablets.ent, "claim")
-        assert (taken.status, taken.code) == ("conflict", "taken")
+        assert (taken.status, taken.code) == ("rejected", "taken")
         assert (await second.command(tablets.ent, "take_over", {"reason": "shift change"})).reply["token"] == 2
         fenced = await first.command(tablets.ent, *set_status("in_treatment", token=1))
-        assert (fenced.status, fenced.code, fenced.current) == ("conflict", "fenced", "roomed")
+        assert (fenced.status, fenced.code, fenced.current) == ("rejected", "fenced", "roomed")
         moved = await second.command(tablets.ent, *set_status("in_treatment", token=2))
         assert moved.status == "applied"
         assert (await second.command(tablets.ent, "release", {"token": 2})).ok

@@ -114,7 +114,7 @@ async def react(house: House, topics: Topics | None = None) -> None:
     for reaction in reactions(
         placements(house, house.local.client), HandOffs(house.local.client), topics or Topics(), 1_000
     ):
-        runner = TailRunner(reaction, journal, Cursors(), KINDS, house.clock)
+        runner = TailRunner(reaction, journal, Cursors(), KINDS, house.clock, keys=LOCAL_KEYS)
         while await runner.step():
             pass
 
