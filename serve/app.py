@@ -17,6 +17,8 @@ from starlette.responses import JSONResponse, Response
 from domain.errors import Failure
 from serve.auth.routes import router as auth
 from serve.carts.routes import router as carts
+from serve.documentation.charting import router as charting
+from serve.documentation.routes import router as documentation
 from serve.gateway import GatewayRuntime
 from serve.live.routes import router as live
 from serve.locations.routes import router as locations
@@ -26,19 +28,24 @@ from serve.operations.routes import health
 from serve.operations.routes import router as operations
 from serve.orders.routes import public as orders_public
 from serve.orders.routes import router as orders
+from serve.organizations.routes import router as organizations
 from serve.platform.edge import API_PREFIX, CORRELATION, INSTANCE, Edge
 from serve.platform.problems import Problem, problem, title_of
 from serve.platform.routing import UNEXPECTED
 from serve.products.routes import public as products_public
 from serve.products.routes import router as products
 from serve.rooms.routes import router as rooms
+from serve.treatments.routes import router as treatments
 
 NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "carts": (carts,),
     "orders": (orders_public, orders),
     "live": (live,),
     "rooms": (rooms,),
+    "documentation": (charting, documentation),
+    "treatments": (treatments,),
     "locations": (locations,),
+    "organizations": (organizations,),
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
     "auth": (auth,),

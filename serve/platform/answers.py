@@ -9,9 +9,12 @@ from services.entities import Answered, Sender
 _REPLAYED = (b"idempotent-replayed", b"true")
 
 
-def sender_of(call: Call) -> Sender:
-    """Whoever sends a command by this request: with its Idempotency-Key and If-Match."""
-    return Sender(call.actor, call.correlation, call.command_id(), call.body_hash(), call.expected_version())
+def sender_of(call: Call, leave_out: str = "") -> Sender:
+    """Whoever sends a command by this request: with its Idempotency-Key and If-Match.
+
+    `leave_out`: a field of the body that may differ in a repeat.
+    """
+    return Sender(call.actor, call.correlation, call.command_id(), call.body_hash(leave_out), call.expected_version())
 
 
 def view_answer(answered: Answered, status: int = HTTPStatus.OK, location: str = "") -> Answer:

@@ -127,11 +127,17 @@ class Call(Request):
             return None
         return derived_command_id("idempotency-key", self.actor.subject, self.method, self.scope["path"], key)
 
-    def body_hash(self) -> bytes | None:
-        """With a key: 16 bytes of the SHA-256 of the canonical body (keys sorted, no white space)."""
+    def body_hash(self, leave_out: str = "") -> bytes | None:
+        """With a key: 16 bytes of the SHA-256 of the canonical body (keys sorted, no white space).
+
+        `leave_out`: a field that may differ in a repeat.
+        """
         if b"idempotency-key" not in self.fields:
             return None
-        canonical = _encode_sorted(_decode(self.raw_body)) if self.raw_body else b""
+        document = _decode(self.raw_body) if self.raw_body else None
+        if leave_out and isinstance(document, dict):
+            document.pop(leave_out, None)
+        canonical = _encode_sorted(document) if self.raw_body else b""
         return hashlib.sha256(canonical).digest()[:_HASH_BYTES]
 
     def expected_version(self) -> int:
