@@ -159,6 +159,7 @@ def _point_added(state: DocumentState, event: PointAdded, meta: Meta) -> None:
     if event.injection is not None:
         performed = Performed(injection=event.injection, fver=meta.version, stamp=stamp)
     state.points[event.point_id] = Point(added=event, stamp=stamp, plan=plan, performed=performed)
+    state.text_length += fact_length(event)
 
 
 def _point_performed(state: DocumentState, event: PointPerformed, meta: Meta) -> None:

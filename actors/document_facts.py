@@ -83,6 +83,7 @@ def add_point(state: DocumentState, command: AddPoint, ctx: Context) -> Decision
         check_writable(state)
     if state.writable:
         check_room(len(state.points), POINTS_MAX, "points")
+    check_text_room(state, fact_length(fact))
     return told(state, fact, ("point", fact.point_id), ctx)
 
 
@@ -194,7 +195,10 @@ def _item(
 
 
 def fact_length(fact: Fact) -> int:
-    """Characters of its text, of those that can be long."""
+    """Characters of its free text, and of a plan's registers."""
+    if isinstance(fact, PointAdded):
+        lot = "" if fact.injection is None else fact.injection.lot
+        return sum(map(len, (fact.technique, fact.depth, lot, *fact.plan.values())))
     if isinstance(fact, NoteAppended):
         return len(fact.text)
     return len(fact.reason) if isinstance(fact, WastageRecorded) else 0
