@@ -133,6 +133,11 @@ class Window:
             self._highest = max(self._highest, seq)
             yield found
 
+    @property
+    def waiting(self) -> int:
+        """Commands sent on this connection and not answered."""
+        return len(self._in_flight)
+
     def awaits(self, seq: int) -> bool:
         return seq in self._in_flight
 

@@ -2,6 +2,7 @@
 
 import enum
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,9 @@ class Update:
     args: dict[str, Any] | None = None
 
 
+Listener = Callable[[Update], None]
+
+
 class Outcome(enum.Enum):
     APPLIED = "applied"
     IGNORED = "ignored"
@@ -49,11 +53,22 @@ class Replica:
         self.mode = mode
         self.entities: dict[str, Known] = {}
         self.updates: deque[Update] = deque(maxlen=UPDATES_KEPT_MAX)
+        self.listener: Listener | None = None
         self.current = False
         self._parts: list[Message] | None = None
 
     def have(self) -> dict[str, int]:
         return {ent: known.version for ent, known in self.entities.items()}
+
+    def restore(self, ent: str, version: int, state: Any) -> None:
+        """What an earlier run knew: shown until the server says more, and said in `have`."""
+        self.entities[ent] = Known(version, state)
+
+    def forget(self) -> None:
+        """Nothing of what is known may be shown any more."""
+        self.entities.clear()
+        self.updates.clear()
+        self.expect_snapshot()
 
     def expect_snapshot(self) -> None:
         """A subscription is under way: what still comes of an earlier one does not count."""
@@ -115,16 +130,14 @@ class Replica:
     def _leave(self, ent: str, by: Message | None = None) -> None:
         known = self.entities.pop(ent, None)
         if known is not None:
-            self.updates.append(Update("left", ent, known.version, known.state, by))
+            self._tell(Update("left", ent, known.version, known.state, by))
 
     def signal(self, frame: Message) -> Outcome:
         known = self.entities.get(frame["ent"])
         if known is None:
             return Outcome.IGNORED
         known.signals[frame["name"]] = frame["args"]
-        self.updates.append(
-            Update("signal", frame["ent"], known.version, known.state, name=frame["name"], args=frame["args"])
-        )
+        self._tell(Update("signal", frame["ent"], known.version, known.state, name=frame["name"], args=frame["args"]))
         return Outcome.APPLIED
 
     def _set(self, what: str, ent: str, version: int, state: Any, by: Message | None) -> None:
@@ -133,4 +146,9 @@ class Replica:
             self.entities[ent] = Known(version, state)
         else:
             known.version, known.state = version, state
-        self.updates.append(Update(what, ent, version, state, by))
+        self._tell(Update(what, ent, version, state, by))
+
+    def _tell(self, update: Update) -> None:
+        self.updates.append(update)
+        if self.listener is not None:
+            self.listener(update)

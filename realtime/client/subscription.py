@@ -14,6 +14,9 @@ class Subscription:
         self._replica = replica
         self._changed = asyncio.Event()
         self._over: Exception | None = None
+        self.people: dict[str, dict[str, Any]] = {}
+        """Who shows themselves here: connection → `{id, subject, device_id, since, state}`. Empty after a lost socket,
+        until those who are there have been told again."""
 
     @property
     def channel(self) -> str:
@@ -51,6 +54,18 @@ class Subscription:
                 raise self._over
             self._changed.clear()
             await self._changed.wait()
+
+    def meet(self, frame: dict[str, Any]) -> None:
+        """A `presence` frame: who came, changed what they show, and left."""
+        for person in (*frame.get("joins", ()), *frame.get("updates", ())):
+            self.people[person["id"]] = person
+        for gone in frame.get("leaves", ()):
+            self.people.pop(gone, None)
+        self._changed.set()
+
+    def revive(self) -> None:
+        """The client comes back after an end."""
+        self._over = None
 
     def notify(self) -> None:
         self._changed.set()
