@@ -8,7 +8,9 @@ from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
 from actors.session_commands import Resolve, ShowQuarantined
 from domain.errors import Internal, Invalid, NotFound
+from domain.hlc import restamped
 from domain.ids import derived_command_id, device_command_id
+from domain.times import from_rfc3339
 from services.entities import SESSION, Answered, Entities, Sender, send
 
 COMMAND_SCHEMA: Final = 1
@@ -32,6 +34,7 @@ class Execute(Protocol):
         base_ver: int | None = None,
         base_fver: int | None = None,
         hlc: str = "",
+        hlc_raw: str = "",
     ) -> Answered: ...
 
 
@@ -124,6 +127,8 @@ class Quarantine:
 
     async def _send(self, sender: Sender, item: dict[str, Any], command_id: bytes, body_hash: bytes) -> Answered:
         command = item["command"]
+        hlc = command.get("hlc", "")
+        accepted, raw = restamped(hlc, from_rfc3339(item["at"])) if hlc else ("", "")
         return await self._execute(
             sender.actor,
             command["ent"],
@@ -135,7 +140,8 @@ class Quarantine:
             item["device"],
             base_ver=command.get("base_ver"),
             base_fver=command.get("base_fver"),
-            hlc=command.get("hlc", ""),
+            hlc=accepted,
+            hlc_raw=raw,
         )
 
     async def _resolved(self, sender: Sender, session_id: str, item_id: str, reason: str, outcome: str) -> Answered:
