@@ -17,7 +17,7 @@ import structlog
 from actors.runtime.entity import Actor
 from domain.errors import AtriumError, Failure, Temporary
 from domain.hlc import restamped
-from domain.ids import derived_command_id
+from domain.ids import device_command_id
 from realtime import results
 from realtime.codec import BadFrameError
 from realtime.connection import Connection
@@ -48,7 +48,7 @@ def body_hash(command: Command) -> bytes:
 
 def command_id(subject: str, device_id: str, epoch: int, seq: int) -> bytes:
     """What makes a repeat a repeat. The subject is part of it: nobody can take up another's commands."""
-    return derived_command_id("device", subject, device_id, str(epoch), str(seq))
+    return device_command_id(subject, device_id, epoch, seq)
 
 
 class Executor:
