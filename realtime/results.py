@@ -51,8 +51,9 @@ def refused(command: Command, failure: Failure, *, conflict: bool = False, corre
 
 
 def raised(command: Command, error: AtriumError) -> Result:
-    """The final result of a command that was refused. Wrong states are a `conflict`, all else is `rejected`."""
-    return refused(command, error.failure, conflict=isinstance(error, Conflict))
+    """The final result of a command that was refused: a `conflict` with the `current` state, all else `rejected`."""
+    conflict = isinstance(error, Conflict) and "current" in error.failure.extra
+    return refused(command, error.failure, conflict=conflict)
 
 
 def rejected(command: Command, code: str, detail: str = "") -> Result:
