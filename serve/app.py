@@ -15,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from domain.errors import Failure
+from serve.audit.routes import router as audit
 from serve.auth.routes import router as auth
 from serve.carts.routes import router as carts
 from serve.documentation.charting import router as charting
 from serve.documentation.routes import router as documentation
 from serve.gateway import GatewayRuntime
 from serve.live.routes import router as live
+from serve.locations.routes import public as locations_public
 from serve.locations.routes import router as locations
 from serve.merchants.routes import public as merchants_public
 from serve.merchants.routes import router as merchants
@@ -35,6 +37,7 @@ from serve.platform.routing import UNEXPECTED
 from serve.products.routes import public as products_public
 from serve.products.routes import router as products
 from serve.rooms.routes import router as rooms
+from serve.sessions.routes import router as sessions
 from serve.treatments.routes import router as treatments
 
 NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
@@ -42,13 +45,15 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "orders": (orders_public, orders),
     "live": (live,),
     "rooms": (rooms,),
+    "sessions": (sessions,),
     "documentation": (charting, documentation),
     "treatments": (treatments,),
-    "locations": (locations,),
+    "locations": (locations_public, locations),
     "organizations": (organizations,),
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
     "auth": (auth,),
+    "audit": (audit,),
     "operations": (operations,),
 }
 """What can be mounted, the busiest first: routes are tried in this order. Health is always there."""

@@ -84,7 +84,7 @@ async def get_document(call: Call, document_id: Id) -> Answer:
     return read_answer(call, await call.runtime.documents.get(reader_of(call), document_id))
 
 
-@router.get("/{document_id}/history", response_model=shown.History, responses=problems(**UNKNOWN))
+@router.get("/{document_id}/history", response_model=shown.DocumentHistory, responses=problems(**UNKNOWN))
 async def get_history(call: Call, document_id: Id) -> Answer:
     """Everything that happened, oldest first."""
     return json_answer(_History(list(await call.runtime.documents.history(reader_of(call), document_id))))

@@ -47,8 +47,15 @@ Coordinate = Annotated[int, Field(ge=0, le=SCALE, description="Thousandths of th
 Status = Annotated[DocumentStatus, Field(strict=False)]
 
 
+_DOSE: dict[str, JsonValue] = {"dose": "2.5", "unit": "U", "lot": "C1234"}
+_INJECTED: dict[str, JsonValue] = {"product_id": "01a1fb4c-7c15-74e3-8f4e-6f5432c9b2ed", **_DOSE}
+_POINT: dict[str, JsonValue] = {"view": "front", "x": 480, "y": 210}
+
+
 class Injected(Body):
     """What was injected at a point."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_INJECTED]})
 
     product_id: Reference
     dose: Dose
@@ -57,22 +64,13 @@ class Injected(Body):
     container_id: Annotated[str, StringConstraints(max_length=ID_LENGTH_MAX)] = ""
 
 
-_POINT: dict[str, JsonValue] = {
-    "view": "front",
-    "x": 480,
-    "y": 210,
-    "product_id": "01a1fb4c-7c15-74e3-8f4e-6f5432c9b2ed",
-}
-_DOSE: dict[str, JsonValue] = {"dose": "2.5", "unit": "U", "lot": "C1234"}
-
-
 class Point(Body):
     """A planned point, or (`planned` false) an injection that was performed: then product, dose and unit are required.
 
     A dose goes with its unit.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_POINT, **_DOSE}, {**_POINT, "planned": True}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_POINT, **_INJECTED}, {**_POINT, "planned": True}]})
 
     point_id: UuidText | None = Field(None, description="Default: a new one.")
     view: Detail

@@ -90,7 +90,7 @@ class FieldResults(BaseModel):
     document: Document
 
 
-class HistoryEntry(BaseModel):
+class DocumentHistoryEntry(BaseModel):
     """`at`: when it happened on the device; `recorded_at`: when it arrived."""
 
     version: int
@@ -102,8 +102,8 @@ class HistoryEntry(BaseModel):
     details: dict[str, Any] | None = None
 
 
-class History(BaseModel):
-    items: list[HistoryEntry]
+class DocumentHistory(BaseModel):
+    items: list[DocumentHistoryEntry]
 
 
 class Listed(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,9 +12,13 @@ from domain.times import MOMENT_MS_MAX
 from serve.platform.call import Answer, json_answer
 from services.listings import Place
 
+_VERSION_DIGITS_MAX: Final = 18
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_place = msgspec.msgpack.Decoder(Place).decode
 _decode_id = msgspec.msgpack.Decoder(str).decode
+_decode_position = msgspec.msgpack.Decoder(int).decode
+_POSITION_MAX = 2**63 - 1
 
 
 class PageOf(msgspec.Struct, omit_defaults=True):
@@ -22,7 +26,7 @@ class PageOf(msgspec.Struct, omit_defaults=True):
     next_cursor: str = ""
 
 
-def page(items: Sequence[Any], after: Place | str | None) -> Answer:
+def page(items: Sequence[Any], after: Place | str | int | None) -> Answer:
     """An answer with the items and, unless `after` is None, the cursor to go on from."""
     return json_answer(PageOf(items, "" if after is None else _text(_encode(after))))
 
@@ -43,6 +47,22 @@ def id_of(cursor: str | None) -> str:
     if not after.isprintable():
         raise _no_cursor()
     return after
+
+
+def position_of(cursor: str | None) -> int:
+    """Where a list by positions goes on, 0 from the beginning."""
+    position = 0 if not cursor else int(_read(cursor, _decode_position))
+    if not 0 <= position <= _POSITION_MAX:
+        raise _no_cursor()
+    return position
+
+
+def version_of(cursor: str | None) -> int:
+    """Before which version a history goes on (0: from its end)."""
+    text = id_of(cursor)
+    if text and not (text.isascii() and text.isdigit() and len(text) <= _VERSION_DIGITS_MAX):
+        raise _no_cursor()
+    return int(text or 0)
 
 
 def _text(raw: bytes) -> str:
