@@ -5,7 +5,7 @@ from typing import Final
 
 from loadtests.ground import Catalog
 from loadtests.http_load import Call
-from loadtests.ws_load import Op
+from loadtests.wire import Op
 
 CLEAR_EVERY: Final = 64
 """One request in so many empties the cart, so that it stays as small as people's carts are."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,6 +20,7 @@ from actors.runtime.ray_cluster import host_reports, init_ray, remove_host, shut
 from cluster.commands.token import issuer
 from cluster.datadir import DataDir, RunInfo, end_processes, end_stack, processes_of
 from loadtests.customer import PREFIX
+from services.tokens import Tokens
 from storage.embedded.process import free_port
 from storage.settings import Settings
 
@@ -77,7 +79,12 @@ class Stack:
 
     def token(self, subject: str, *roles: str, organizations: tuple[str, ...] = ()) -> str:
         """An access token that this stack accepts."""
-        return issuer(Settings(data_dir=self.folder)).issue(subject, roles or ("customer",), organizations)
+        return self._issuer.issue(subject, roles or ("customer",), organizations)
+
+    @cached_property
+    def _issuer(self) -> Tokens:
+        """Reading the key takes as long as signing dozens of tokens."""
+        return issuer(Settings(data_dir=self.folder))
 
     async def host_pids(self) -> dict[str, int]:
         """Process ids of the entity hosts by name. Raises `StackFailedError` when one does not answer."""

@@ -15,25 +15,12 @@ import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
 
-from loadtests.frames import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    FrameReader,
-    Handshake,
-    HandshakeRefusedError,
-    ProtocolViolationError,
-    close_code,
-    encode_frame,
-)
 from loadtests.measure import LoadResult, Recorder
+from loadtests.wire import BACKOFF_SECONDS, BACKOFF_SECONDS_MAX, STOP_CLOSE_CODES, Endpoint, Message, Op, Wire
 
 CONNECTS_AT_ONCE: Final = 32
 WELCOME_SECONDS_MAX: Final = 30.0
@@ -41,18 +28,6 @@ WELCOME_SECONDS_MAX: Final = 30.0
 TAIL_SECONDS: Final = 10.0
 """How long open commands are awaited after the window before they count as unresolved."""
 ACK_EVERY_RESULTS: Final = 32
-BACKOFF_SECONDS: Final = 0.05
-"""First pause before a reconnect, doubled up to `BACKOFF_SECONDS_MAX`, with full jitter."""
-BACKOFF_SECONDS_MAX: Final = 1.0
-_STOP_CLOSE_CODES: Final = range(4500, 5000)
-
-
-class Op(msgspec.Struct, frozen=True):
-    """One command of a script: the entity (`cart/<id>`), the operation and its arguments."""
-
-    ent: str
-    op: str
-    args: dict[str, Any]
 
 
 class WsPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +43,11 @@ class WsPlan(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
 
 
-class _Socket(asyncio.Protocol):
+class _Socket(Wire):
     """One device. At most one command is open; it stays open until its result arrived."""
 
     def __init__(self, run: "_Run", worker: int, script: Sequence[Op]) -> None:
+        super().__init__(run.endpoint, run.plan.token)
         self._run = run
         self._worker = worker
         self._script = script
@@ -81,89 +57,52 @@ class _Socket(asyncio.Protocol):
         self._command: dict[str, Any] | None = None
         self._started = 0.0
         self._failures = 0
-        self._transport: asyncio.Transport | None = None
-        self._handshake: Handshake | None = None
-        self._reader = FrameReader()
         self.welcome = False
 
     @property
     def open(self) -> bool:
         return self._command is not None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-        self._reader = FrameReader()
-        plan = self._run.plan
-        subprotocol = f"atrium.v1.{plan.encoding}"
-        self._handshake = Handshake(self._run.netloc, self._run.path, subprotocol, plan.headers)
-        self._write(self._handshake.request)
+    def opened(self) -> None:
+        self.say(
+            {
+                "t": "hello",
+                "v": [1, 1],
+                "device_id": self._device,
+                "epoch": 1,
+                "token": self.token,
+                "first_unacked": self._seq if self.open else self._seq + 1,
+                "subs": [],
+            }
+        )
 
-    def data_received(self, data: bytes) -> None:
-        try:
-            if self._handshake is not None:
-                rest = self._handshake.feed(data)
-                if rest is None:
-                    return
-                self._handshake = None
-                self._hello()
-                data = rest
-            for opcode, payload in self._reader.feed(data):
-                self._frame(opcode, payload)
-        except (HandshakeRefusedError, ProtocolViolationError, msgspec.DecodeError) as error:
-            self._run.recorder.outcome(type(error).__name__)
-            if self._transport is not None:
-                self._transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._transport = None
+    def lost(self) -> None:
         self.welcome = False
         if not self._run.finished:
             self._run.recorder.outcome("lost")
             self._later(self._reconnect)
 
-    def _frame(self, opcode: int, payload: bytes) -> None:
-        if opcode in {TEXT, BINARY}:
-            self._message(self._run.decode(payload))
-        elif opcode == PING:
-            self._write(encode_frame(PONG, payload))
-        elif opcode == CLOSE:
-            code = close_code(payload)
-            self._run.recorder.outcome(f"close {code}")
-            if code in _STOP_CLOSE_CODES:
-                self._failures = 64
-            if self._transport is not None:
-                self._write(encode_frame(CLOSE, payload[:2]))
-                self._transport.close()
+    def ended(self, code: int) -> None:
+        self._run.recorder.outcome(f"close {code}")
+        if code in STOP_CLOSE_CODES:
+            self._failures = 64
 
-    def _message(self, message: dict[str, Any]) -> None:
-        match message["t"]:
+    def broken(self, error: Exception) -> None:
+        self._run.recorder.outcome(type(error).__name__)
+
+    def heard(self, message: Message) -> None:
+        match message.t:
             case "result":
                 self._on_result(message)
             case "welcome":
                 self._on_welcome()
             case "error":
                 self._on_error(message)
-            case "ping":
-                self._say({"t": "pong", "n": message["n"]})
-            case "auth_required":
-                self._say({"t": "auth", "token": self._run.plan.token})
             case "goaway":
-                self._on_goaway()
+                self._run.recorder.outcome("goaway")
+                self.leave()
             case _:
                 pass  # changes and presence are for those who watch
-
-    def _hello(self) -> None:
-        self._say(
-            {
-                "t": "hello",
-                "v": [1, 1],
-                "device_id": self._device,
-                "epoch": 1,
-                "token": self._run.plan.token,
-                "first_unacked": self._seq if self.open else self._seq + 1,
-                "subs": [],
-            }
-        )
 
     def _on_welcome(self) -> None:
         self.welcome = True
@@ -174,36 +113,30 @@ class _Socket(asyncio.Protocol):
         elif self._run.issuing:
             self.next()
 
-    def _on_result(self, message: dict[str, Any]) -> None:
-        if self._command is None or message["seq"] != self._seq:
+    def _on_result(self, message: Message) -> None:
+        if self._command is None or message.seq != self._seq:
             return
-        status = message["status"]
+        status = message.status
         recorder = self._run.recorder
-        recorder.outcome(status if status != "rejected" else f"rejected {message.get('code', '')}")
+        recorder.outcome(status if status != "rejected" else f"rejected {message.code}")
         if status in {"applied", "duplicate"}:
             recorder.success(self._worker, self._started, self._run.clock())
         else:
             recorder.error()
         self._settle()
 
-    def _on_error(self, message: dict[str, Any]) -> None:
-        self._run.recorder.outcome(f"error {message.get('code', '')}")
+    def _on_error(self, message: Message) -> None:
+        self._run.recorder.outcome(f"error {message.code}")
         if self._command is None:
             return
-        if message.get("temporary"):
+        if message.temporary:
             self._run.recorder.retry()
-            pause = message.get("retry_after_ms", 0) / 1000 or BACKOFF_SECONDS
+            pause = message.retry_after_ms / 1000 or BACKOFF_SECONDS
             self._run.loop.call_later(pause * random.uniform(0.5, 1.0), self._say_command)
             return
         self._run.recorder.error()
         self._seq -= 1  # a refused frame used up no sequence number
         self._settle()
-
-    def _on_goaway(self) -> None:
-        self._run.recorder.outcome("goaway")
-        if self._transport is not None:
-            self._write(encode_frame(CLOSE, (1000).to_bytes(2, "big")))
-            self._transport.close()
 
     def next(self) -> None:
         """Open the next command of the script."""
@@ -224,7 +157,7 @@ class _Socket(asyncio.Protocol):
     def _settle(self) -> None:
         self._command = None
         if self._seq % ACK_EVERY_RESULTS == 0:
-            self._say({"t": "ack", "results_upto": self._seq})
+            self.say({"t": "ack", "results_upto": self._seq})
         if self._run.issuing:
             self.next()
         else:
@@ -232,14 +165,7 @@ class _Socket(asyncio.Protocol):
 
     def _say_command(self) -> None:
         if self._command is not None and self.welcome:
-            self._say(self._command)
-
-    def _say(self, message: dict[str, Any]) -> None:
-        self._write(encode_frame(self._run.opcode, self._run.encode(message)))
-
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+            self.say(self._command)
 
     def _later(self, action: Callable[[], None]) -> None:
         if self._failures >= 64:
@@ -256,28 +182,16 @@ class _Socket(asyncio.Protocol):
 
     async def connect(self) -> None:
         try:
-            await self._run.loop.create_connection(lambda: self, self._run.host, self._run.port)
+            await super().connect()
         except OSError:
             self._run.recorder.outcome("unreachable")
             self._later(self._reconnect)
 
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
 
 class _Run:
     def __init__(self, plan: WsPlan) -> None:
-        address = urlsplit(plan.url)
-        if address.scheme != "ws" or address.hostname is None:
-            raise ValueError(f"the load generator speaks plain ws only, not {plan.url}")
         self.plan = plan
-        self.netloc, self.host, self.port = address.netloc, address.hostname, address.port or 80
-        self.path = address.path + (f"?{address.query}" if address.query else "")
-        binary = plan.encoding == "msgpack"
-        self.opcode = BINARY if binary else TEXT
-        self.encode = msgspec.msgpack.Encoder().encode if binary else msgspec.json.Encoder().encode
-        self.decode = msgspec.msgpack.Decoder().decode if binary else msgspec.json.Decoder().decode
+        self.endpoint = Endpoint(plan.url, plan.encoding, plan.headers)
         self.loop = asyncio.get_running_loop()
         self.clock = time.perf_counter  # uvloop's own clock has steps of a millisecond
         self.recorder = Recorder(plan.sockets)
@@ -320,7 +234,7 @@ class _Run:
                 self.recorder.leave_unresolved(worker)
         self.finished = True
         for socket in self._sockets:
-            socket.close()
+            socket.abort()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

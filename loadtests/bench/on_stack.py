@@ -8,6 +8,7 @@ from typing import Final
 from domain.ids import new_id
 from loadtests.apart import run_apart
 from loadtests.bench.report import Progress
+from loadtests.clinic import Clinic, open_clinic
 from loadtests.customer import PREFIX, Customer, Reconciled, journal_rows, reconcile
 from loadtests.ground import Catalog, seed_catalog
 from loadtests.http_load import HttpPlan
@@ -27,11 +28,27 @@ async def atrium_up(
     progress: Progress, catalog: Catalog, *, database_url: str | None = None, hosts: int = 2
 ) -> AsyncIterator[Stack]:
     """A stack of its own with the catalog in it."""
-    stack = Stack(hosts=hosts, database_url=database_url)
+    async with _up(progress, Stack(hosts=hosts, database_url=database_url)) as stack:
+        await seed_catalog(stack.run.database_url, catalog)
+        yield stack
+
+
+@asynccontextmanager
+async def clinic_up(progress: Progress, *, locations: int, rooms_each: int) -> AsyncIterator[tuple[Stack, Clinic]]:
+    """A stack of its own with a clinic in it."""
+    async with _up(progress, Stack()) as stack:
+        with progress.step(f"{locations * rooms_each:,} rooms"):
+            clinic = await open_clinic(
+                stack.base_url, stack.run.database_url, stack.token, locations=locations, rooms_each=rooms_each
+            )
+        yield stack, clinic
+
+
+@asynccontextmanager
+async def _up(progress: Progress, stack: Stack) -> AsyncIterator[Stack]:
     with progress.step("Atrium up"):
         await stack.__aenter__()
     try:
-        await seed_catalog(stack.run.database_url, catalog)
         yield stack
     finally:
         with progress.step("Atrium down"):

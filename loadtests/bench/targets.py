@@ -51,6 +51,19 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = {
         Target("commands_per_s", Rule.AT_LEAST, 5_000),
         Target("p99_ms", Rule.AT_MOST, 80),
     ),
+    "connected": (
+        Target("commands_per_s", Rule.AT_LEAST, 1_000),
+        Target("command_p99_ms", Rule.AT_MOST, 100),
+        Target("push_p99_ms", Rule.AT_MOST, 100),
+        Target("errors", Rule.EQUALS, 0),
+    ),
+    "fanout": (Target("p99_ms", Rule.AT_MOST, 100), Target("errors", Rule.EQUALS, 0)),
+    "replay": (
+        Target("lost", Rule.EQUALS, 0),
+        Target("duplicated", Rule.EQUALS, 0),
+        Target("seconds", Rule.AT_MOST, 30),
+    ),
+    "sockets": (Target("bytes_per_socket", Rule.AT_MOST, 40_000),),
     "memory": (Target("bytes_per_live_cart", Rule.AT_MOST, 4_096),),
     "activation": (
         Target("cold_p99_ms", Rule.AT_MOST, 25),

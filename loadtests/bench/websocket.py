@@ -6,7 +6,7 @@ from domain.ids import new_id
 from loadtests.apart import run_apart
 from loadtests.bench.on_stack import atrium_up
 from loadtests.bench.report import Metrics, Progress
-from loadtests.customer import PREFIX, Customer
+from loadtests.customer import Customer
 from loadtests.ground import make_catalog
 from loadtests.scripts import adding_by_socket
 from loadtests.ws_load import WsPlan
@@ -23,7 +23,7 @@ async def run(progress: Progress) -> Metrics:
         async with Customer(stack.base_url, token) as customer:
             carts = await customer.open_carts(SOCKETS, catalog)
         plan = WsPlan(
-            url=stack.base_url.replace("http://", "ws://", 1) + f"{PREFIX}/live",
+            url=stack.socket_url("/live"),
             token=token,
             scripts=[adding_by_socket(cart, catalog) for cart in carts],
             sockets=SOCKETS,

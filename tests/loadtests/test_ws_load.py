@@ -7,7 +7,8 @@ import msgspec
 import pytest
 from websockets.asyncio.server import serve
 
-from loadtests.ws_load import Op, WsPlan, run_ws_load
+from loadtests.wire import Op
+from loadtests.ws_load import WsPlan, run_ws_load
 
 _ADD = Op("cart/1", "add_line", {"product_id": "p", "quantity": 1})
 
