@@ -62,9 +62,11 @@ async def serve_socket(websocket: WebSocket, gateway: Gateway, scope: Scope, *, 
 
     A client that offers only subprotocols we do not speak is accepted and closed with 4506, so that it learns why.
     """
-    codec = negotiate(list(websocket.scope.get("subprotocols", [])))
+    offered = list(websocket.scope.get("subprotocols", []))
+    codec = negotiate(offered)
     try:
-        await websocket.accept(None if codec is None else codec.subprotocol)
+        # RFC 6455: a server that names a subprotocol which was not offered is hung up on.
+        await websocket.accept(codec.subprotocol if offered and codec is not None else None)
     except (RuntimeError, WebSocketDisconnect, OSError):
         return  # gone before it was accepted
     socket = StarletteSocket(websocket, text=(codec or JSON).text)

@@ -185,6 +185,8 @@ class Table:
                 self._start_over(feed)
                 return
             delivered[feed.ent] = update.version
+            if update.state is None and feed.state_version == update.version:
+                update.state = feed.state  # it came before anybody here knew the state: some want it whole
         self._hand(sub, feed, update, {})
 
     # -- changes ----------------------------------------------------------------------------------

@@ -82,6 +82,25 @@ async def test_a_change_between_read_and_snapshot_is_delivered_after_it() -> Non
         assert Client().absorb(frames).views[CART] == {"n": 3}
 
 
+async def test_what_changed_while_the_state_was_read_comes_as_a_state_to_whoever_wants_states() -> None:
+    async with House() as house:
+        house.entities.put(CART, {"n": 1, "m": 1})
+        wire = await house.connect()
+        house.entities.hold_answers = True
+        wire.feed(subscribe(CART, mode="state"))
+        await settle()
+        house.entities.put(CART, {"n": 2, "m": 1})
+        house.entities.put(CART, {"n": 3, "m": 1})
+        await settle()
+        house.entities.hold_answers = False
+        house.entities.release()
+        await settle()
+        assert [(one["ver"], one.get("state")) for one in wire.take("change")] == [
+            (2, {"n": 2, "m": 1}),
+            (3, {"n": 3, "m": 1}),
+        ]
+
+
 async def test_a_late_subscriber_who_read_ahead_of_the_bus_gets_nothing_twice() -> None:
     async with House() as house:
         house.entities.put(CART, {"n": 1})
