@@ -43,13 +43,15 @@ def restamped(text: str, now_ms: int) -> tuple[str, str]:
 
 
 class HybridClock:
-    """The clock of one device: never goes back, and never behind a stamp that it has seen."""
+    """The clock of one device: never goes back, and never behind a stamp that it has seen.
 
-    def __init__(self, now_ms: Callable[[], int], device: str = "") -> None:
+    `last` is the last stamp that it gave before a restart: its own, so it counts however far ahead it is.
+    """
+
+    def __init__(self, now_ms: Callable[[], int], device: str = "", last: str = "") -> None:
         self._now_ms = now_ms
         self._device = device
-        self._ms = 0
-        self._counter = 0
+        self._ms, self._counter, _ = parse(last) if last else (0, 0, "")
 
     def now(self) -> str:
         """The next stamp, later than every one given or seen."""

@@ -14,6 +14,9 @@ RESULTS_KEPT: Final = 128
 PRUNED_AT_ONCE: Final = 64
 """Results between two prunings; they are written with what comes next."""
 
+SECRETS: Final = frozenset({"proof"})
+"""Arguments that prove who somebody is: on disk no longer than they have to be."""
+
 
 class Kept(NamedTuple):
     """A command as it is on disk, with its result, if it has one. `key` never changes; `seq` does at a new epoch."""
@@ -72,11 +75,11 @@ class SqliteQueue:
     def resolve(self, seq: int, result: dict[str, Any]) -> None:
         if seq in self._open and seq not in self._resolving:
             self._resolving[seq] = result
-            unseen = refused(result)
             self._store.later(
-                "UPDATE commands SET result = ?, unseen = ? WHERE epoch = ? AND seq = ?",
+                "UPDATE commands SET body = ?, result = ?, unseen = ? WHERE epoch = ? AND seq = ?",
+                dump(without_secrets(self._open[seq])),
                 dump(result),
-                unseen,
+                refused(result),
                 self._store.epoch,
                 seq,
             )
@@ -151,6 +154,13 @@ class SqliteQueue:
             epoch, _, seq = skipped.partition(":")
             if int(epoch) == store.epoch:
                 self.last_seq = max(self.last_seq, int(seq))
+
+
+def without_secrets(body: Body) -> Body:
+    """The command as it may be kept when it is done."""
+    if SECRETS.isdisjoint(body["args"]):
+        return body
+    return {**body, "args": {name: value for name, value in body["args"].items() if name not in SECRETS}}
 
 
 def refused(result: dict[str, Any]) -> bool:
