@@ -219,7 +219,7 @@ class Session:
     def _show(self, channel: str, state: dict[str, Any]) -> None:
         connection, presence = self.connection, self._services.presence
         if presence is None or not self._sees_people(channel):
-            connection.refuse(channel, "presence", "not_found", self._clock())
+            connection.refuse(channel, "presence", "not_subscribed", self._clock())
             return
         error = presence.show(self, channel, state, conn_id=connection.conn_id, device_id=connection.device_id)
         if error is not None:
