@@ -11,9 +11,9 @@ from actors.room_claims import CLAIM_TIMER, claim, claim_timer, release, take_ov
 from actors.room_commands import Claim, Command, Create, Describe, Release, SetStatus, TakeOver, Undo
 from actors.room_moves import HOLD_TIMER, LONG_WAIT_TIMER, hold_timer, long_wait_timer, set_status, undo
 from actors.room_state import KIND_LENGTH_MAX, NAME_LENGTH_MAX, Created, Described, Event, RoomState
-from actors.room_status import parties
+from actors.room_status import RoomStatus, parties
 from actors.room_views import RoomView, room_view
-from actors.runtime.entity import NOTHING, Actor, Context, Decision, EntityKind, Meta
+from actors.runtime.entity import NOTHING, Actor, Context, Decision, EntityKind, IndexRow, Meta
 from domain.errors import Conflict, Forbidden, NotFound
 from domain.text import check_id, check_text
 
@@ -52,7 +52,26 @@ class RoomKind(EntityKind[RoomState]):
         return NOTHING if state is None or timer is None else timer(state, ctx)
 
     def groups(self, state: RoomState) -> tuple[str, ...]:
-        return (f"location/{state.location_id}/rooms",)
+        """The board of its location until it is closed; of its claim's holder while there is one."""
+        if state.phase.status is RoomStatus.CLOSED:
+            return ()
+        board = f"location/{state.location_id}/rooms"
+        return (board,) if state.holder is None else (board, f"user/{state.holder.by}/rooms")
+
+    def index_row(self, state: RoomState) -> IndexRow:
+        phase = state.phase
+        return IndexRow(
+            "room_status",
+            {
+                "organization_id": state.organization_id,
+                "location_id": state.location_id,
+                "status": phase.status.value,
+                "claimed_by": None if state.holder is None else state.holder.by,
+                "patient_id": phase.patient_id or None,
+                "visit_id": phase.visit_id or None,
+                "since": phase.since_ms,
+            },
+        )
 
 
 def _create(state: RoomState | None, command: Create, ctx: Context) -> Decision:

@@ -33,7 +33,8 @@ def created(event: Created, meta: Meta) -> RoomState:
 
 def applied(state: RoomState, event: Event, meta: Meta) -> RoomState:
     if isinstance(event, StatusChanged):
-        _enter(state, _next_phase(state.phase, event, meta), meta, event.lease_ms, undo=state.phase)
+        undo = None if event.to is RoomStatus.CLOSED else state.phase
+        _enter(state, _next_phase(state.phase, event, meta), meta, event.lease_ms, undo=undo)
     elif isinstance(event, StatusUndone):
         if state.previous is None:
             raise ValueError("an undo follows a status change")

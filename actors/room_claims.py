@@ -8,9 +8,11 @@ from actors.room_status import CLAIMABLE, CLAIMS, Party, parties
 from actors.runtime.entity import NOTHING, Actor, CancelReminder, Context, Decision, SetReminder
 from domain.errors import Conflict, Forbidden
 from domain.text import check_text
-from domain.times import to_rfc3339
+from domain.times import MINUTE_MS, to_rfc3339
 
 CLAIM_TIMER: Final = "claim"
+INTENT_MS: Final = 2 * MINUTE_MS
+"""An exclusive command that was given longer ago, on a device that was away, is only what somebody once intended."""
 
 
 def holder_now(state: RoomState, now_ms: int) -> Holder | None:
@@ -37,6 +39,7 @@ def acts_under_claim(state: RoomState, token: int, ctx: Context, *, exclusive: b
 
 def claim(state: RoomState, _command: Claim, ctx: Context) -> Decision:
     _check_may("claim", state, ctx.actor)
+    _check_intent(ctx)
     _check_claimable(state)
     holder = holder_now(state, ctx.now_ms)
     if holder is None:
@@ -49,6 +52,7 @@ def claim(state: RoomState, _command: Claim, ctx: Context) -> Decision:
 def take_over(state: RoomState, command: TakeOver, ctx: Context) -> Decision:
     _check_may("take_over", state, ctx.actor)
     check_text(command.reason, "reason", length_max=REASON_LENGTH_MAX, required=True)
+    _check_intent(ctx)
     _check_claimable(state)
     holder = holder_now(state, ctx.now_ms)
     instead_of = "" if holder is None else holder.by
@@ -98,6 +102,11 @@ def _check_may(operation: str, state: RoomState, actor: Actor) -> None:
     allowed: frozenset[Party] = CLAIMS[operation]
     if not parties(actor, state.organization_id) & allowed:
         raise Forbidden("Only a provider claims a room.")
+
+
+def _check_intent(ctx: Context) -> None:
+    if ctx.now_ms - ctx.occurred_ms > INTENT_MS:
+        raise Conflict("This was asked for too long ago to be taken for granted.", code="intent_expired")
 
 
 def _check_claimable(state: RoomState) -> None:

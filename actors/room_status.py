@@ -3,6 +3,7 @@
 available → held → roomed → in_treatment ⇄ waiting (numbing | recovery) → turnover → cleaning → available
 A hold ends without a patient (held → available); a patient leaves from wherever they are (→ turnover).
 out_of_service is entered only by an empty room and left only through cleaning, so no room skips that.
+closed is the end of a room: by the service that manages rooms, when nobody is in it or expected; never left.
 """
 
 from enum import StrEnum
@@ -23,6 +24,7 @@ class RoomStatus(StrEnum):
     TURNOVER = "turnover"
     CLEANING = "cleaning"
     OUT_OF_SERVICE = "out_of_service"
+    CLOSED = "closed"
 
 
 class WaitingFor(StrEnum):
@@ -75,6 +77,10 @@ TRANSITIONS: Final[dict[tuple[RoomStatus, RoomStatus], Transition]] = {
     (_S.TURNOVER, _S.OUT_OF_SERVICE): _by(*_DESK, reason=_DESK),
     (_S.CLEANING, _S.OUT_OF_SERVICE): _by(*_DESK, reason=_DESK),
     (_S.OUT_OF_SERVICE, _S.CLEANING): _by(*_DESK),
+    (_S.AVAILABLE, _S.CLOSED): _by(_SYSTEM),
+    (_S.TURNOVER, _S.CLOSED): _by(_SYSTEM),
+    (_S.CLEANING, _S.CLOSED): _by(_SYSTEM),
+    (_S.OUT_OF_SERVICE, _S.CLOSED): _by(_SYSTEM),
 }
 
 CLAIMS: Final[dict[str, frozenset[Party]]] = {

@@ -28,7 +28,8 @@ class AlertView(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class RoomView(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
-    """`since`, `by` and `device` stamp the status. `undo_version` is what `undo` takes, if it can be undone."""
+    """`since`, `by` and `device` stamp the status. `undo_version` is what `undo` takes, if it can be undone;
+    `undo_visit_id` the visit that it would bring back into the room."""
 
     id: str
     version: int
@@ -50,10 +51,11 @@ class RoomView(msgspec.Struct, gc=False, omit_defaults=True, kw_only=True):
     claim: ClaimView | msgspec.UnsetType = msgspec.UNSET
     alert: AlertView | msgspec.UnsetType = msgspec.UNSET
     undo_version: int = 0
+    undo_visit_id: str = ""
 
 
 def room_view(state: RoomState, version: int) -> RoomView:
-    phase = state.phase
+    phase, previous = state.phase, state.previous
     return RoomView(
         id=state.room_id,
         version=version,
@@ -74,7 +76,8 @@ def room_view(state: RoomState, version: int) -> RoomView:
         hold_until=to_rfc3339(phase.hold_until_ms) if phase.hold_until_ms else "",
         claim=_claim(state),
         alert=_alert(state),
-        undo_version=0 if state.previous is None else state.phase_version,
+        undo_version=0 if previous is None else state.phase_version,
+        undo_visit_id="" if previous is None or phase.occupied else previous.visit_id,
     )
 
 

@@ -38,6 +38,7 @@ from services.rooms import Rooms
 from services.session_listings import SessionListings
 from services.sessions import Sessions
 from services.tokens import Tokens
+from services.visit_places import OneRoomPerVisit
 from storage.crypto import KeyRing
 
 
@@ -94,7 +95,8 @@ class GatewayRuntime:
         self.placements = Placements(self.client, self.carts, merchants, self.history)
         self.orders = Orders(self.client, self.history, self.listings, self.tokens)
         self.locations = Locations(self.location_store)
-        self.rooms = Rooms(self.client, self.location_store, self.locations)
+        rooms = OneRoomPerVisit(self.client, self.location_store)
+        self.rooms = Rooms(rooms, self.location_store, self.locations, self.history)
         self.organizations = Organizations(self.organization_store)
         self.audit = Audit(self.audit_store, self.clock)
         access = DocumentAccess(self.document_listings, self.location_store, self.audit, self.clock)
@@ -106,7 +108,7 @@ class GatewayRuntime:
         self.hand_offs = HandOffs(self.client)
         self.quarantine = Quarantine(self.client, self._again, self.audit)
         self.device_commands = DeviceCommands(
-            self.client,
+            rooms,
             self.carts,
             self.catalog,
             self.kinds,

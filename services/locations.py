@@ -8,8 +8,9 @@ import msgspec
 
 from actors.room_status import Party, parties
 from actors.runtime.entity import Actor
-from domain.errors import Invalid, NotFound, invalid_field
+from domain.errors import Conflict, Invalid, NotFound, invalid_field
 from domain.text import check_text
+from services.visit_places import VisitPlaces
 
 NAME_LENGTH_MAX: Final = 200
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -53,12 +54,27 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     location_id: str
     name: str
     kind: str = ""
+    closed: bool = False
 
 
-class LocationStore(Protocol):
-    """Where locations and rooms are kept. Each method is one transaction."""
+class Country(msgspec.Struct, frozen=True):
+    """How many locations there are in a country (ISO 3166-1 alpha-2)."""
 
-    async def location(self, location_id: str) -> Location | None: ...
+    country: str
+    locations: int
+
+
+class City(msgspec.Struct, frozen=True):
+    city: str
+    locations: int
+
+
+class LocationStore(VisitPlaces, Protocol):
+    """Where locations and rooms are kept, and where visits are. Each method is one transaction."""
+
+    async def location(self, location_id: str) -> Location | None:
+        """None for one that is closed."""
+
     async def locations(self, organization_ids: Sequence[str], after_id: str, limit: int) -> Sequence[Location]:
         """Of these organizations, by id after `after_id`."""
 
@@ -68,15 +84,32 @@ class LocationStore(Protocol):
     async def put_location(self, location: Location) -> None:
         """Replace a location that exists."""
 
-    async def room(self, room_id: str) -> Room | None: ...
+    async def close_location(self, location_id: str) -> bool:
+        """False, and nothing written, while it has an open room."""
+
+    async def countries(self) -> Sequence[Country]:
+        """Where there are open locations, by code."""
+
+    async def cities(self, country: str) -> Sequence[City]:
+        """Of a country, by name."""
+
+    async def room(self, room_id: str) -> Room | None:
+        """Also one that is closed."""
+
     async def rooms(self, location_id: str, after_id: str, limit: int) -> Sequence[Room]:
-        """Of one location, by id after `after_id`."""
+        """The open ones of a location, by id after `after_id`."""
+
+    async def held_rooms(self, subject: str, limit: int) -> Sequence[str]:
+        """Ids of the rooms whose claim this person holds, by id."""
 
     async def add_room(self, room: Room) -> bool:
         """False, and nothing written, when the id is taken. `Conflict` `room_name_taken` for a used name."""
 
     async def put_room(self, room: Room) -> None:
         """Replace a room that exists. Raises as `add_room`."""
+
+    async def close_room(self, room_id: str) -> None:
+        """It stays, for its history; its name is free again."""
 
 
 class Locations:
@@ -122,6 +155,27 @@ class Locations:
         _check(location)
         await self._store.put_location(location)
         return location
+
+    async def close(self, actor: Actor, location_id: str) -> None:
+        """Close a location without open rooms. Raises `Conflict` with code `location_not_empty`."""
+        await self.managed(actor, location_id)
+        if not await self._store.close_location(location_id):
+            raise Conflict("The location has rooms that are not closed.", code="location_not_empty")
+
+    # -- where there are locations: for everybody ---------------------------------------------------
+
+    async def countries(self) -> Sequence[Country]:
+        return await self._store.countries()
+
+    async def cities(self, country: str) -> Sequence[City]:
+        return await self._store.cities(country)
+
+    async def categories(self, location_id: str) -> tuple[str, ...]:
+        """What a location offers."""
+        location = await self._store.location(location_id)
+        if location is None:
+            raise _unknown()
+        return location.categories
 
 
 def reused() -> Invalid:

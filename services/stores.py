@@ -14,7 +14,7 @@ from domain.errors import Unavailable
 from domain.money import Money
 from services.health import DeadLetter
 from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
-from services.locations import Address, Location, OpenFrom, Room
+from services.locations import Address, City, Country, Location, OpenFrom, Room
 from services.merchants import Merchant
 from services.products import OptionGroup, Product
 from storage.carts import CartTables
@@ -24,6 +24,7 @@ from storage.locations import LocationRecord, LocationTables, RoomRecord
 from storage.orders import OrderFilter as RecordFilter
 from storage.orders import OrderTables
 from storage.reactions import ReactionTables
+from storage.rooms import RoomTables
 
 _AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 
@@ -111,10 +112,11 @@ class Listings:
 
 
 class LocationStore:
-    """`services.locations.LocationStore`."""
+    """`services.locations.LocationStore` and `services.visit_places.VisitPlaces`."""
 
     def __init__(self, database: Database) -> None:
         self._tables = LocationTables(database)
+        self._live_rooms = RoomTables(database)
 
     async def location(self, location_id: str) -> Location | None:
         async with reachable():
@@ -133,6 +135,26 @@ class LocationStore:
         async with reachable():
             await self._tables.put_location(_location_record(location))
 
+    async def close_location(self, location_id: str) -> bool:
+        async with reachable():
+            return await self._tables.close_location(location_id)
+
+    async def countries(self) -> Sequence[Country]:
+        async with reachable():
+            return [Country(each.country, each.locations) for each in await self._tables.countries()]
+
+    async def cities(self, country: str) -> Sequence[City]:
+        async with reachable():
+            return [City(each.city, each.locations) for each in await self._tables.cities(country)]
+
+    async def bring_visit(self, organization_id: str, visit_id: str, room_id: str) -> bool:
+        async with reachable():
+            return await self._live_rooms.bring_visit(organization_id, visit_id, room_id)
+
+    async def visit_settled(self, organization_id: str, visit_id: str, room_id: str) -> None:
+        async with reachable():
+            await self._live_rooms.visit_settled(organization_id, visit_id, room_id)
+
     async def room(self, room_id: str) -> Room | None:
         async with reachable():
             found = await self._tables.room(room_id)
@@ -143,6 +165,10 @@ class LocationStore:
             found = await self._tables.rooms(location_id, after_id, limit)
         return [Room(**msgspec.structs.asdict(record)) for record in found]
 
+    async def held_rooms(self, subject: str, limit: int) -> Sequence[str]:
+        async with reachable():
+            return await self._live_rooms.held_by(subject, limit)
+
     async def add_room(self, room: Room) -> bool:
         async with reachable():
             return await self._tables.add_room(RoomRecord(**msgspec.structs.asdict(room)))
@@ -150,6 +176,10 @@ class LocationStore:
     async def put_room(self, room: Room) -> None:
         async with reachable():
             await self._tables.put_room(RoomRecord(**msgspec.structs.asdict(room)))
+
+    async def close_room(self, room_id: str) -> None:
+        async with reachable():
+            await self._tables.close_room(room_id)
 
 
 class DeadLetters:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -35,10 +35,23 @@ class RoomRecord(msgspec.Struct, frozen=True, kw_only=True):
     location_id: str
     name: str
     kind: str = ""
+    closed: bool = False
+
+
+class CountryRecord(msgspec.Struct, frozen=True):
+    """How many open locations there are in a country (ISO 3166-1 alpha-2)."""
+
+    country: str
+    locations: int
+
+
+class CityRecord(msgspec.Struct, frozen=True):
+    city: str
+    locations: int
 
 
 _LOCATION_COLUMNS = [getattr(Location, name) for name in LocationRecord.__struct_fields__]
-_ROOM_COLUMNS = [getattr(Room, name) for name in RoomRecord.__struct_fields__]
+_ROOM_COLUMNS = [Room.id, Room.location_id, Room.name, Room.kind, Room.closed_at.is_not(None).label("closed")]
 
 
 class LocationTables:
@@ -46,35 +59,68 @@ class LocationTables:
         self._database = database
 
     async def location(self, location_id: str) -> LocationRecord | None:
-        query = select(*_LOCATION_COLUMNS).where(Location.id == location_id)
+        """None for one that is closed."""
+        query = select(*_LOCATION_COLUMNS).where(Location.id == location_id, Location.closed_at.is_(None))
         async with self._database.session() as session:
             row = (await session.execute(query)).first()
         return None if row is None else _location(row)
 
     async def locations(self, organization_ids: Sequence[str], after_id: str, limit: int) -> list[LocationRecord]:
         """Of these organizations, by id after `after_id` ("" from the beginning)."""
-        wanted = (Location.organization_id.in_(organization_ids), Location.id > after_id)
+        open_ = Location.closed_at.is_(None)
+        wanted = (Location.organization_id.in_(organization_ids), Location.id > after_id, open_)
         query = select(*_LOCATION_COLUMNS).where(*wanted).order_by(Location.id).limit(limit)
         async with self._database.session() as session:
             return [_location(row) for row in (await session.execute(query)).all()]
 
     async def add_location(self, location: LocationRecord) -> bool:
         """False, and nothing written, when the id is taken. Raises `NotFound` for an unknown organization."""
-        return await self._add(Location, _values(location))
+        statement = insert(Location).values(_values(location)).on_conflict_do_nothing(index_elements=["id"])
+        try:
+            async with self._database.session() as session:
+                return (await session.execute(statement.returning(Location.id))).first() is not None
+        except IntegrityError as error:
+            raise _meaning(error) from error
 
     async def put_location(self, location: LocationRecord) -> None:
         """Replace a location that exists."""
         await self._put(Location, _values(location))
 
+    async def close_location(self, location_id: str) -> bool:
+        """False, and nothing written, while it has an open room."""
+        here = Location.id == location_id
+        rooms = exists().where(Room.location_id == location_id, Room.closed_at.is_(None))
+        async with self._database.session() as session:
+            await session.execute(select(Location.id).where(here).with_for_update())  # against `add_room`
+            if (await session.execute(select(rooms))).scalar_one():
+                return False
+            await session.execute(update(Location).where(here).values(closed_at=func.now()))
+        return True
+
+    async def countries(self) -> list[CountryRecord]:
+        """Where there are open locations, by code."""
+        query = select(Location.country, func.count()).where(Location.closed_at.is_(None))
+        async with self._database.session() as session:
+            found = await session.execute(query.group_by(Location.country).order_by(Location.country))
+            return [CountryRecord(country, count) for country, count in found]
+
+    async def cities(self, country: str) -> list[CityRecord]:
+        """Of a country, by name."""
+        query = select(Location.city, func.count()).where(Location.closed_at.is_(None), Location.country == country)
+        async with self._database.session() as session:
+            found = await session.execute(query.group_by(Location.city).order_by(Location.city))
+            return [CityRecord(city, count) for city, count in found]
+
     async def room(self, room_id: str) -> RoomRecord | None:
+        """Also one that is closed."""
         query = select(*_ROOM_COLUMNS).where(Room.id == room_id)
         async with self._database.session() as session:
             row = (await session.execute(query)).first()
         return None if row is None else RoomRecord(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
 
     async def rooms(self, location_id: str, after_id: str, limit: int) -> list[RoomRecord]:
-        """Of one location, by id after `after_id` ("" from the beginning)."""
-        wanted = (Room.location_id == location_id, Room.id > after_id)
+        """The open ones of a location, by id after `after_id` ("" from the beginning)."""
+        wanted = (Room.closed_at.is_(None), Room.location_id == location_id, Room.id > after_id)
         query = select(*_ROOM_COLUMNS).where(*wanted).order_by(Room.id).limit(limit)
         async with self._database.session() as session:
             return [RoomRecord(**row._mapping) for row in (await session.execute(query)).all()]  # noqa: SLF001
@@ -82,21 +128,28 @@ class LocationTables:
     async def add_room(self, room: RoomRecord) -> bool:
         """False, and nothing written, when the id is taken.
 
-        Raises `Conflict` `room_name_taken` for a name that the location has, `NotFound` for an unknown location.
+        Raises `Conflict` `room_name_taken` for a name that the location has, `NotFound` for a location that is
+        unknown or closed.
         """
-        return await self._add(Room, msgspec.structs.asdict(room))
+        place = select(Location.id).where(Location.id == room.location_id, Location.closed_at.is_(None))
+        try:
+            async with self._database.session() as session:
+                if (await session.execute(place.with_for_update(key_share=True, read=True))).first() is None:
+                    raise _no_location()
+                added = insert(Room).values(_room_values(room)).on_conflict_do_nothing(index_elements=["id"])
+                return (await session.execute(added.returning(Room.id))).first() is not None
+        except IntegrityError as error:
+            raise _meaning(error) from error
 
     async def put_room(self, room: RoomRecord) -> None:
         """Replace a room that exists. Raises as `add_room`."""
-        await self._put(Room, msgspec.structs.asdict(room))
+        await self._put(Room, _room_values(room))
 
-    async def _add(self, table: type[Location | Room], values: dict[str, Any]) -> bool:
-        statement = insert(table).values(values).on_conflict_do_nothing(index_elements=["id"])
-        try:
-            async with self._database.session() as session:
-                return (await session.execute(statement.returning(table.id))).first() is not None
-        except IntegrityError as error:
-            raise _meaning(error) from error
+    async def close_room(self, room_id: str) -> None:
+        """It stays, for its history; its name is free again."""
+        statement = update(Room).where(Room.id == room_id, Room.closed_at.is_(None)).values(closed_at=func.now())
+        async with self._database.session() as session:
+            await session.execute(statement)
 
     async def _put(self, table: type[Location | Room], values: dict[str, Any]) -> None:
         statement = update(table).where(table.id == values["id"]).values({**values, "updated_at": func.now()})
@@ -118,6 +171,10 @@ def _values(location: LocationRecord) -> dict[str, Any]:
     return {**msgspec.structs.asdict(location), **lists}
 
 
+def _room_values(room: RoomRecord) -> dict[str, Any]:
+    return {"id": room.id, "location_id": room.location_id, "name": room.name, "kind": room.kind}
+
+
 def _meaning(error: IntegrityError) -> Exception:
     text = str(error.orig)
     if "uq_rooms_location_id_name" in text:
@@ -125,5 +182,9 @@ def _meaning(error: IntegrityError) -> Exception:
     if "fk_locations_organization_id_organizations" in text:
         return NotFound("There is no such organization.")
     if "fk_rooms_location_id_locations" in text:
-        return NotFound("There is no such location.")
+        return _no_location()
     return error
+
+
+def _no_location() -> NotFound:
+    return NotFound("There is no such location.")

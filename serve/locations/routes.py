@@ -10,16 +10,36 @@ from serve.locations import schemas
 from serve.platform.answers import replayed
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.edge import API_PREFIX
-from serve.platform.pages import id_of, page
-from serve.platform.routing import Id, api_router, problems
+from serve.platform.pages import PageOf, id_of, page
+from serve.platform.routing import Id, api_router, problems, public_router
 from serve.platform.schemas import PageQuery
 from services.locations import Address, Location, OpenFrom, Room
 
 router = api_router("/locations", "locations")
+public = public_router("/locations", "locations")
 
 _UNKNOWN = {"_404": "Unknown, or not your organization's."}
 _BAD = {"_422": "The request is not valid: `errors` has field paths."}
+_IN_USE = {"_409": "Not empty: `code` says how."}
 _TAKEN = {"_409": "The location has another room of this name."}
+
+
+@public.get("/countries", response_model=schemas.Countries)
+async def list_countries(call: Call) -> Answer:
+    """Countries that have locations."""
+    return json_answer(PageOf(await call.runtime.locations.countries()))
+
+
+@public.get("/{country}/cities", response_model=schemas.Cities)
+async def list_cities(call: Call, country: str) -> Answer:
+    """Cities of a country that have locations; none of a country without."""
+    return json_answer(PageOf(await call.runtime.locations.cities(country.upper())))
+
+
+@public.get("/{location_id}/categories", response_model=schemas.Categories, responses=problems(_404="Unknown."))
+async def list_categories(call: Call, location_id: Id) -> Answer:
+    """What a location offers."""
+    return json_answer(PageOf(await call.runtime.locations.categories(location_id)))
 
 
 @router.get("", response_model=schemas.LocationPage, responses=problems(**_UNKNOWN, **_BAD))
@@ -50,6 +70,13 @@ async def get_location(call: Call, location_id: Id) -> Answer:
 async def put_location(call: Call, location_id: Id, body: schemas.PutLocation) -> Answer:
     """Replace a location (admins); it stays with its organization."""
     return json_answer(await call.runtime.locations.put(call.actor, _location(location_id, "", body)))
+
+
+@router.delete("/{location_id}", status_code=204, responses=problems(**_UNKNOWN, **_IN_USE))
+async def close_location(call: Call, location_id: Id) -> Answer:
+    """Close a location whose rooms are all closed (admins). It is unknown from then on."""
+    await call.runtime.locations.close(call.actor, location_id)
+    return Answer(status=HTTPStatus.NO_CONTENT)
 
 
 @router.get("/{location_id}/rooms", response_model=schemas.LocationRoomPage, responses=problems(**_UNKNOWN, **_BAD))
@@ -89,6 +116,13 @@ async def put_room(call: Call, location_id: Id, room_id: Id, body: schemas.PutRo
     """Another name or kind (admins). Boards show it at once."""
     room = Room(id=room_id, location_id=location_id, name=body.name, kind=body.kind)
     return json_answer(await call.runtime.rooms.put(call.actor, room, call.correlation))
+
+
+@router.delete("/{location_id}/rooms/{room_id}", status_code=204, responses=problems(**_UNKNOWN, **_IN_USE))
+async def close_room(call: Call, location_id: Id, room_id: Id) -> Answer:
+    """Close a room in which nobody is or is expected (admins). It leaves every board; its history stays."""
+    await call.runtime.rooms.close(call.actor, location_id, room_id, call.correlation)
+    return Answer(status=HTTPStatus.NO_CONTENT)
 
 
 def _location(location_id: str, organization_id: str, body: schemas.PutLocation) -> Location:

@@ -99,3 +99,25 @@ class LocationRoom(BaseModel):
 class LocationRoomPage(BaseModel):
     items: list[LocationRoom]
     next_cursor: str | None = None
+
+
+class Country(BaseModel):
+    country: str = Field(description="ISO 3166-1 alpha-2.", examples=["DE"])
+    locations: int
+
+
+class Countries(BaseModel):
+    items: list[Country]
+
+
+class City(BaseModel):
+    city: str
+    locations: int
+
+
+class Cities(BaseModel):
+    items: list[City]
+
+
+class Categories(BaseModel):
+    items: list[str]

@@ -1,9 +1,15 @@
 """Rooms over HTTP. Every mutation takes `Idempotency-Key` and `If-Match` and answers with the room."""
 
+from typing import Annotated
+
+from fastapi import Query
+
 from actors.room_commands import SetStatus
 from serve.platform.answers import read_answer, sender_of, view_answer
 from serve.platform.call import Answer, Call
+from serve.platform.pages import page, version_of
 from serve.platform.routing import Id, api_router, problems
+from serve.platform.schemas import PageQuery
 from serve.rooms import schemas
 
 router = api_router("/rooms", "rooms")
@@ -22,6 +28,14 @@ _MUTATION = problems(
 async def get_room(call: Call, room_id: Id) -> Answer:
     """What happens in the room now."""
     return read_answer(call, await call.runtime.rooms.get(call.actor, room_id, call.correlation))
+
+
+@router.get("/{room_id}/history", response_model=schemas.RoomHistory, responses=problems(**_UNKNOWN))
+async def get_history(call: Call, room_id: Id, query: Annotated[PageQuery, Query()]) -> Answer:
+    """Everything that happened in the room, newest first; also of a closed one. A page is `limit` versions."""
+    before = version_of(query.cursor)
+    items, more = await call.runtime.rooms.history(call.actor, room_id, before, query.limit, call.correlation)
+    return page(items, str(more) if more else None)
 
 
 @router.post("/{room_id}/status", response_model=schemas.Room, responses=_MUTATION)

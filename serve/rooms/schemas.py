@@ -77,7 +77,8 @@ class Alert(BaseModel):
 
 
 class Room(BaseModel):
-    """What does not apply is left out. `undo_version` is there when the last status change can be undone."""
+    """What does not apply is left out. `undo_version` is there when the last status change can be undone,
+    `undo_visit_id` when that brings a visit back into the room."""
 
     id: str
     version: int
@@ -99,3 +100,31 @@ class Room(BaseModel):
     claim: Claim | None = None
     alert: Alert | None = None
     undo_version: int | None = None
+    undo_visit_id: str | None = None
+
+
+class RoomEvent(BaseModel):
+    """One thing that happened. What does not apply is left out."""
+
+    version: int
+    at: Moment
+    type: str = Field(examples=["status_changed"])
+    by: str
+    device: str | None = None
+    status: RoomStatus | None = None
+    previous: RoomStatus | None = None
+    reason: str | None = None
+    waiting_for: WaitingFor | None = None
+    patient_id: str | None = None
+    visit_id: str | None = None
+    token: int | None = None
+    instead_of: str | None = Field(None, description="Whose claim was taken over.")
+    undone: int | None = Field(None, description="The version that an undo took back.")
+    threshold_seconds: int | None = None
+    name: str | None = None
+    kind: str | None = None
+
+
+class RoomHistory(BaseModel):
+    items: list[RoomEvent]
+    next_cursor: str | None = None

@@ -3,9 +3,9 @@
 from storage.models.audit import AuditEvent
 from storage.models.base import Base
 from storage.models.catalog import Organization, Product
-from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, SessionIndex
+from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, RoomIndex, SessionIndex
 from storage.models.keys import DataKeyRow
-from storage.models.locations import Location, Room
+from storage.models.locations import Location, Room, VisitPlace
 from storage.models.reactions import DeadLetter, ReactionCursor, ReactionRetry
 from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow, ShardRow, SnapshotRow
 
@@ -27,8 +27,10 @@ __all__ = [
     "ReactionRetry",
     "ReminderRow",
     "Room",
+    "RoomIndex",
     "SessionIndex",
     "ShardMapRow",
     "ShardRow",
     "SnapshotRow",
+    "VisitPlace",
 ]

@@ -115,6 +115,28 @@ class SessionIndex(Base):
     updated_at: Mapped[Moment]
 
 
+class RoomIndex(Base):
+    """What happens in a room: its status, who holds its claim, and the patient and visit in it."""
+
+    __tablename__ = "room_status"
+    __table_args__ = (
+        Index(None, "location_id", "status"),
+        Index(None, "claimed_by", postgresql_where=text("claimed_by IS NOT NULL")),
+        Index(None, "visit_id", postgresql_where=text("visit_id IS NOT NULL")),
+        {**_OFTEN_UPDATED, "info": {"entity_index": True}},
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    version: Mapped[Big]
+    organization_id: Mapped[Id]
+    location_id: Mapped[Id]
+    status: Mapped[Label]
+    claimed_by: Mapped[Id | None]
+    patient_id: Mapped[Id | None]
+    visit_id: Mapped[Id | None]
+    since: Mapped[Moment]
+
+
 INDEX_TABLES: dict[str, Table] = {
     name: table for name, table in Base.metadata.tables.items() if table.info.get("entity_index")
 }

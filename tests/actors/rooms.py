@@ -49,6 +49,9 @@ def room_in(status: str) -> Room:
     if status == "out_of_service":
         desk.do(going(status), FRED)
         return desk
+    if status == "closed":
+        desk.do(going(status), SYSTEM)
+        return desk
     for to in WAY[: WAY.index(status) + 1] if status != "available" else ():
         desk.do(going(to), PIA)
     return desk

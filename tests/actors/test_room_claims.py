@@ -2,10 +2,12 @@
 
 import pytest
 
+from actors.room_claims import INTENT_MS
 from actors.room_commands import Claim, Release, TakeOver, Undo
 from actors.room_state import CLAIM_LEASE_MS
 from actors.room_status import CLAIMABLE, RoomStatus
-from domain.errors import Forbidden, Invalid
+from domain.errors import Conflict, Forbidden, Invalid
+from domain.hlc import stamp
 from tests.actors.rooms import ADA, FRED, PIA, QUINN, Room, going, new_room, refused, room_in, status_of
 
 
@@ -216,3 +218,17 @@ def test_an_undo_brings_the_long_wait_of_the_status_back() -> None:
     desk.do(Undo(desk.version), PIA)
     desk.wait(5 * 60_000)
     assert desk.view()["alert"]["since"] == "2026-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize("command", [Claim(), TakeOver("mine")])
+def test_an_exclusive_command_of_long_ago_is_only_an_intent(command: object) -> None:
+    desk = new_room()
+    given = stamp(desk.now_ms)
+    desk.wait(INTENT_MS + 1)
+    with pytest.raises(Conflict) as caught:
+        desk.do(command, PIA, hlc=given)
+    assert (caught.value.failure.code, caught.value.failure.extra) == ("intent_expired", {})
+    desk.now_ms -= 1
+    desk.do(command, PIA, hlc=given)
+    assert desk.state is not None
+    assert desk.state.holder is not None

@@ -58,6 +58,9 @@ class RoomMachine(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 5), actor=ACTORS, number=NUMBERS, waits=st.sampled_from(WaitingFor))
     def go_on(self, pick, actor, number, waits):
         steps = [to for source, to in GOING_ON if source is self.phase.status]
+        if not steps:
+            assert self.phase.status is RoomStatus.CLOSED
+            return
         to = steps[pick % len(steps)].value
         fields = {}
         if to == "roomed":

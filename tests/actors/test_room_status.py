@@ -4,12 +4,28 @@ import itertools
 
 import pytest
 
-from actors.room_commands import Create, Describe, SetStatus
+from actors.room_commands import Claim, Create, Describe, SetStatus, TakeOver, Undo
+from actors.room_state import CLAIM_LEASE_MS
 from actors.room_status import LONG_WAIT_MS, OCCUPIED, TRANSITIONS, RoomStatus
 from actors.runtime.entity import SYSTEM
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
-from tests.actors.rooms import ADA, CLINIC, FRED, PIA, STRANGERS, WAY, going, new_room, refused, room_in, status_of
+from storage.models import INDEX_TABLES
+from tests.actors.rooms import (
+    ADA,
+    CLINIC,
+    FRED,
+    PIA,
+    QUINN,
+    STRANGERS,
+    WAY,
+    going,
+    new_room,
+    refused,
+    room_in,
+    status_of,
+)
 
+ROW_ITSELF = {"id", "version"}
 SENDERS = {"provider": PIA, "front_desk": FRED, "admin": ADA, "system": SYSTEM}
 
 ALLOWED = """
@@ -28,6 +44,10 @@ ALLOWED = """
     turnover        out_of_service  front_desk admin
     cleaning        out_of_service  front_desk admin
     out_of_service  cleaning        front_desk admin
+    available       closed          system
+    turnover        closed          system
+    cleaning        closed          system
+    out_of_service  closed          system
 """
 TABLE = {(source, to): set(who) for source, to, *who in (line.split() for line in ALLOWED.split("\n") if line.strip())}
 CASES = [(a.value, b.value, who) for a, b, who in itertools.product(RoomStatus, RoomStatus, SENDERS)]
@@ -69,7 +89,7 @@ def test_out_of_service_is_entered_only_by_empty_rooms_and_left_only_through_cle
     left = {to for source, to in TRANSITIONS if source is RoomStatus.OUT_OF_SERVICE}
     assert not entered & OCCUPIED
     assert RoomStatus.HELD not in entered
-    assert left == {RoomStatus.CLEANING}
+    assert left == {RoomStatus.CLEANING, RoomStatus.CLOSED}
 
 
 def test_no_room_becomes_available_after_a_patient_without_cleaning() -> None:
@@ -229,3 +249,80 @@ def test_a_timer_that_comes_early_or_late_does_nothing_wrong() -> None:
     desk.fire("long_wait")
     assert status_of(desk) == "roomed"
     assert "alert" not in desk.view()
+
+
+@pytest.mark.parametrize("status", ["available", "turnover", "cleaning", "out_of_service"])
+def test_an_empty_room_is_closed_by_the_service_for_good(status: str) -> None:
+    desk = room_in(status)
+    desk.do(going("closed"), SYSTEM)
+    assert status_of(desk) == "closed"
+    assert desk.reminders == {}
+    for to in (*WAY, "out_of_service"):
+        for actor in (SYSTEM, ADA, PIA):
+            with pytest.raises((Conflict, Forbidden)):
+                desk.do(going(to), actor)
+    assert refused(desk, Undo(desk.version), SYSTEM).code == "not_undoable"
+    assert "undo_version" not in desk.view()
+    assert desk.do(going("closed"), SYSTEM).events == ()
+    assert desk.replayed() == desk.restored() == desk.state
+
+
+@pytest.mark.parametrize("status", ["held", "roomed", "in_treatment", "waiting"])
+def test_a_room_in_which_somebody_is_or_is_expected_is_not_closed(status: str) -> None:
+    failure = refused(room_in(status), going("closed"), SYSTEM)
+    assert (failure.code, failure.extra) == ("invalid_transition", {"current": status})
+
+
+def test_nobody_but_the_service_closes_a_room() -> None:
+    for actor in (PIA, FRED, ADA):
+        refused(new_room(), going("closed"), actor, Forbidden)
+
+
+def test_closing_ends_the_claim() -> None:
+    desk = new_room()
+    desk.do(Claim(), PIA)
+    desk.do(going("closed"), SYSTEM)
+    assert desk.state is not None
+    assert desk.state.holder is None
+    assert desk.reminders == {}
+
+
+def test_a_room_is_on_its_board_until_it_is_closed_and_with_its_holder_while_claimed() -> None:
+    desk = new_room()
+
+    def groups() -> tuple[str, ...]:
+        assert desk.state is not None
+        return desk.kind.groups(desk.state)
+
+    assert groups() == ("location/location-1/rooms",)
+    desk.do(Claim(), PIA)
+    assert groups() == ("location/location-1/rooms", "user/pia/rooms")
+    desk.do(TakeOver("shift change"), QUINN)
+    assert groups() == ("location/location-1/rooms", "user/quinn/rooms")
+    desk.wait(CLAIM_LEASE_MS)
+    assert groups() == ("location/location-1/rooms",)
+    desk.do(going("closed"), SYSTEM)
+    assert groups() == ()
+
+
+def test_the_index_row_says_who_is_in_the_room_and_who_holds_it() -> None:
+    desk = room_in("held")
+    desk.do(Claim(), PIA)
+    desk.do(going("roomed", token=1), PIA)
+    assert desk.state is not None
+    row = desk.kind.index_row(desk.state)
+    assert row is not None
+    assert (row.table, set(row.columns)) == ("room_status", set(INDEX_TABLES[row.table].columns.keys()) - ROW_ITSELF)
+    here = {"status": "roomed", "claimed_by": "pia", "patient_id": "patient-1", "visit_id": "visit-1"}
+    assert row.columns == row.columns | here | {"since": desk.now_ms, "location_id": "location-1"}
+    desk.do(going("turnover", token=1), PIA)
+    row = desk.kind.index_row(desk.state)
+    assert row is not None
+    assert row.columns == row.columns | {"claimed_by": None, "patient_id": None, "visit_id": None}
+
+
+def test_the_view_names_the_visit_that_an_undo_would_bring_back() -> None:
+    desk = room_in("waiting")
+    assert "undo_visit_id" not in desk.view()
+    desk.do(going("turnover"), FRED)
+    assert desk.view()["undo_visit_id"] == "visit-1"

@@ -1,5 +1,6 @@
 """Clinics in memory: locations, rooms and the audit trail without a database."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from domain.ids import new_id
 from services.audit import Event, EventFilter
 from services.document_listings import DocumentEntry, DocumentFilter
 from services.listings import Place
-from services.locations import Location, Room
+from services.locations import City, Country, Location, Room
 from services.organizations import Organization
 from services.session_listings import ListedSession, SessionFilter
 from storage.journal.memory import MemoryStore
@@ -24,16 +25,20 @@ Entry = TypeVar("Entry", ListedSession, DocumentEntry)
 class MemoryLocations:
     """`services.locations.LocationStore`."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        """`store` has the index rows of live rooms."""
         self.organizations = {CLINIC, OTHER_CLINIC}
+        self._store = store or MemoryStore()
         self.locations_by_id: dict[str, Location] = {}
         self.rooms_by_id: dict[str, Room] = {}
+        self.closed: set[str] = set()
+        self.visits: dict[tuple[str, str], tuple[str, bool]] = {}
 
     async def location(self, location_id: str) -> Location | None:
-        return self.locations_by_id.get(location_id)
+        return None if location_id in self.closed else self.locations_by_id.get(location_id)
 
     async def locations(self, organization_ids: Sequence[str], after_id: str, limit: int) -> Sequence[Location]:
-        found = sorted(self.locations_by_id.values(), key=lambda one: one.id)
+        found = sorted(self._open(), key=lambda one: one.id)
         return [one for one in found if one.organization_id in organization_ids and one.id > after_id][:limit]
 
     async def add_location(self, location: Location) -> bool:
@@ -49,7 +54,45 @@ class MemoryLocations:
 
     async def rooms(self, location_id: str, after_id: str, limit: int) -> Sequence[Room]:
         found = sorted(self.rooms_by_id.values(), key=lambda one: one.id)
-        return [one for one in found if one.location_id == location_id and one.id > after_id][:limit]
+        return [one for one in found if one.location_id == location_id and one.id > after_id and not one.closed][:limit]
+
+    async def close_location(self, location_id: str) -> bool:
+        if any(one.location_id == location_id and not one.closed for one in self.rooms_by_id.values()):
+            return False
+        self.closed.add(location_id)
+        return True
+
+    async def countries(self) -> Sequence[Country]:
+        found = Counter(one.address.country for one in self._open())
+        return [Country(country, count) for country, count in sorted(found.items())]
+
+    async def cities(self, country: str) -> Sequence[City]:
+        found = Counter(one.address.city for one in self._open() if one.address.country == country)
+        return [City(city, count) for city, count in sorted(found.items())]
+
+    def _open(self) -> list[Location]:
+        return [one for one in self.locations_by_id.values() if one.id not in self.closed]
+
+    async def bring_visit(self, organization_id: str, visit_id: str, room_id: str) -> bool:
+        key = (organization_id, visit_id)
+        other, settled = self.visits.get(key, (room_id, True))
+        if other != room_id:
+            row = self._store.index["room_status"].get(other, {})
+            if not settled or row.get("visit_id") == visit_id:
+                return False
+        self.visits[key] = (room_id, False)
+        return True
+
+    async def visit_settled(self, organization_id: str, visit_id: str, room_id: str) -> None:
+        if self.visits[organization_id, visit_id][0] == room_id:
+            self.visits[organization_id, visit_id] = (room_id, True)
+
+    async def close_room(self, room_id: str) -> None:
+        self.rooms_by_id[room_id] = msgspec.structs.replace(self.rooms_by_id[room_id], closed=True)
+
+    async def held_rooms(self, subject: str, limit: int) -> Sequence[str]:
+        rows = self._store.index["room_status"].values()
+        return sorted(row["id"] for row in rows if row["claimed_by"] == subject)[:limit]
 
     async def add_room(self, room: Room) -> bool:
         if room.id in self.rooms_by_id:
@@ -64,7 +107,9 @@ class MemoryLocations:
 
     def _check_name(self, room: Room) -> None:
         names = {
-            one.name for one in self.rooms_by_id.values() if one.location_id == room.location_id and one.id != room.id
+            one.name
+            for one in self.rooms_by_id.values()
+            if one.location_id == room.location_id and one.id != room.id and not one.closed
         }
         if room.name in names:
             raise Conflict("The name is taken.", code="room_name_taken")

@@ -1,0 +1,57 @@
+"""Rooms by what happens in them: whose they are, and the one room that a visit may be in."""
+
+from typing import Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.db import Database
+from storage.models import RoomIndex, VisitPlace
+
+PENDING_SECONDS_MAX: Final = 60
+"""A visit that somebody set out to bring to a room, and never said whether it got there, is looked for after this.
+
+Much longer than any command may take.
+"""
+
+
+class RoomTables:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def held_by(self, subject: str, limit: int) -> list[str]:
+        """Ids of the rooms whose claim `subject` holds, by id; read from the rooms' index rows."""
+        query = select(RoomIndex.id).where(RoomIndex.claimed_by == subject).order_by(RoomIndex.id).limit(limit)
+        async with self._database.session() as session:
+            return list(await session.scalars(query))
+
+    async def bring_visit(self, organization_id: str, visit_id: str, room_id: str) -> bool:
+        """Reserve the visit's place for this room; False while it is in another, or on its way there.
+
+        Follow it with `visit_settled` once it is known what became of it.
+        """
+        key = {"organization_id": organization_id, "visit_id": visit_id}
+        fresh = {"room_id": room_id, "settled": False, "since": func.now()}
+        here = (VisitPlace.organization_id == organization_id, VisitPlace.visit_id == visit_id)
+        waits = func.make_interval(0, 0, 0, 0, 0, 0, PENDING_SECONDS_MAX)
+        query = select(VisitPlace.room_id, VisitPlace.settled | (VisitPlace.since < func.now() - waits))
+        there = select(RoomIndex.id).where(RoomIndex.visit_id == visit_id)
+        async with self._database.session() as session:
+            added = insert(VisitPlace).values({**key, **fresh}).on_conflict_do_nothing().returning(VisitPlace.room_id)
+            if (await session.execute(added)).first() is not None:
+                return True
+            # Locked first, looked at after: what settled the place before is then seen by the next statement.
+            other, known = (await session.execute(query.where(*here).with_for_update())).one()
+            if other != room_id and (
+                not known or (await session.execute(there.where(RoomIndex.id == other))).first() is not None
+            ):
+                return False
+            await session.execute(update(VisitPlace).where(*here).values(fresh))
+        return True
+
+    async def visit_settled(self, organization_id: str, visit_id: str, room_id: str) -> None:
+        """The room has answered: from now on its index row says whether the visit is there."""
+        here = (VisitPlace.organization_id == organization_id, VisitPlace.visit_id == visit_id)
+        statement = update(VisitPlace).where(*here, VisitPlace.room_id == room_id).values(settled=True)
+        async with self._database.session() as session:
+            await session.execute(statement)
