@@ -46,6 +46,8 @@ class OfferHandOff(Body):
 
 
 class TakeHandOff(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"session": "0192f0c1-7d6e-7c3a-9a55-0c7a4f1b2d3e"}]})
+
     session: UuidText = Field(description="Your session, which goes on with it.")
 
 
