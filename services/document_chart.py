@@ -8,7 +8,7 @@ import msgspec
 
 from actors.document_commands import AddPoint, Create, SetField
 from actors.runtime.entity import Actor, Context, EntityKind, Meta
-from actors.runtime.wire import VIEW_NONE
+from actors.runtime.wire import VIEW_JSON, VIEW_NONE
 from domain.errors import Conflict, Failure, FieldError, Invalid, Rejected
 from domain.ids import derived_command_id, new_command_id
 from services.documents import Documents
@@ -45,7 +45,7 @@ class DocumentCharts:
                 path = f"points.{at}.product_id"
                 await self._documents.check_product(command.organization_id, point.product_id, path)
         rehearse(self._kind, sender.actor, document_id, (command, *points), self._clock.now_ms())
-        made = await self._documents.create(sender, document_id, command)
+        made = await self._documents.create(sender, document_id, command, VIEW_NONE if points else VIEW_JSON)
         if not points:
             return made, made.duplicate
         await asyncio.gather(
