@@ -77,7 +77,7 @@ def _item(state: SessionState, item_id: str, ctx: Context) -> Quarantined:
     item = state.quarantine.get(item_id)
     if item is None:
         raise NotFound("There is no such item.")
-    own = ctx.actor.subject == state.subject and state.access is Access.GRANTED
+    own = ctx.actor.subject == state.subject and state.access is not Access.REVOKED_PERSON
     deciding = {Party.PROVIDER, Party.ADMIN}
     if not own and not any(parties(ctx.actor, each) & deciding for each in item.organizations):
         raise Forbidden("Only its person, a provider or an admin of the clinic decides about it.")

@@ -304,6 +304,12 @@ def test_a_revoked_person_does_not_decide_about_what_they_sent() -> None:
     desk.do(discard(2), QUINN)
 
 
+def test_who_lost_a_tablet_still_decides_about_what_it_sent() -> None:
+    desk = with_quarantine()
+    desk.do(Revoke(what="device", reason="stolen"), ADA)
+    desk.do(discard(2), PIA)
+
+
 def test_a_quarantine_item_stays_with_the_clinic_it_came_up_in() -> None:
     desk = with_quarantine()
     float_pia = type(PIA)("pia", ("provider",), (CLINIC, OTHER_CLINIC))
