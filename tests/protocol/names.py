@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-_NAME: Final = re.compile(r"\$\{([^}]+)\}")
+_NAME: Final = re.compile(r"\$\{([^${}]+)\}")
 
 
 class UnknownNameError(LookupError):
@@ -27,14 +27,22 @@ class Names:
             self._values[name] = self._makers[prefix](rest)
         return self._values[name]
 
+    def _text(self, text: str) -> Any:
+        """Inner names first: `${id:c${n}}`."""
+        while _NAME.search(text):
+            whole = _NAME.fullmatch(text)
+            if whole:
+                return self[whole[1]]
+            text = _NAME.sub(lambda found: str(self[found[1]]), text)
+        return text
+
     def bind(self, name: str, value: Any) -> None:
         self._values[name] = value
 
     def fill(self, value: Any) -> Any:
         """`value` with its names filled in. A text that is one name and nothing else becomes the value itself."""
         if isinstance(value, str):
-            whole = _NAME.fullmatch(value)
-            return self[whole[1]] if whole else _NAME.sub(lambda found: str(self[found[1]]), value)
+            return self._text(value)
         if isinstance(value, list):
             return [self.fill(one) for one in value]
         if isinstance(value, dict):
