@@ -7,13 +7,15 @@ from sqlalchemy import insert
 from actors.kinds import KINDS
 from actors.room_commands import SetStatus
 from actors.runtime.entity import Actor
-from actors.runtime.local import LocalRuntime
+from actors.runtime.local import LOCAL_KEYS, LocalRuntime
 from domain.errors import Conflict, NotFound
 from domain.ids import new_id
 from services.entities import Sender
+from services.history import History
 from services.locations import Address, Location, Locations, OpenFrom, Room
 from services.rooms import Rooms
 from services.stores import LocationStore
+from services.visit_places import OneRoomPerVisit
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
 from storage.models import Organization
@@ -63,7 +65,8 @@ async def test_a_room_is_where_it_was_after_a_restart(store, database_url):
         journal = await PostgresJournal(database_url).open()
         try:
             async with LocalRuntime(journal, journal, KINDS) as local:
-                return await work(Rooms(local.client, store, locations))
+                entities = OneRoomPerVisit(local.client, store)
+                return await work(Rooms(entities, store, locations, History(journal, KINDS, LOCAL_KEYS)))
         finally:
             await journal.close()
 
@@ -79,10 +82,29 @@ async def test_a_room_is_where_it_was_after_a_restart(store, database_url):
 
     async def look(rooms):
         assert [room.name for room in await rooms.list(PIA, SITE.id, "", 10)] == ["Room 2"]
+        assert await rooms.held(PIA, PIA.subject, 10) == [ROOM.id]
+        history, more = await rooms.history(PIA, ROOM.id, 0, 3)
+        assert ([entry.type for entry in history], more) == (["claimed", "status_changed", "status_changed"], 3)
         return msgspec.json.decode((await rooms.get(PIA, ROOM.id)).view)
+
+    async def leave(rooms):
+        second = msgspec.structs.replace(ROOM, id=new_id(), name="Room 3")
+        await rooms.add(ADA, second)
+        await rooms.set_status(Sender(PIA), second.id, SetStatus(to="held"))
+        there = SetStatus(to="roomed", patient_id="p-1", visit_id="v-1")
+        with pytest.raises(Conflict, match="another room"):
+            await rooms.set_status(Sender(PIA), second.id, there)
+        await rooms.set_status(Sender(PIA), ROOM.id, SetStatus(to="turnover", token=1))
+        await rooms.set_status(Sender(PIA), second.id, there)
+        await rooms.close(ADA, SITE.id, ROOM.id)
+        assert await rooms.held(PIA, PIA.subject, 10) == []
+        assert [room.id for room in await rooms.list(PIA, SITE.id, "", 10)] == [second.id]
+        with pytest.raises(Conflict):
+            await locations.close(ADA, SITE.id)
 
     locations = Locations(store)
     await locations.add(ADA, SITE)
     before = await lived(move_in)
     assert (before["name"], before["patient_id"], before["claim"]["token"]) == ("Room 2", "p-1", 1)
     assert await lived(look) == before
+    await lived(leave)
