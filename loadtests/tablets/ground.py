@@ -13,8 +13,6 @@ from loadtests.tablets.plans import READY_LINE, Figures, Ward
 from loadtests.wire import Op
 
 READY_SECONDS_MAX: Final = 120.0
-TAIL_SECONDS: Final = 10.0
-"""How long results and changes are awaited after the last command before they count as missing."""
 clock = time.perf_counter
 """uvloop's own has steps of a millisecond."""
 

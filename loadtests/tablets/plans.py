@@ -9,6 +9,8 @@ from loadtests.wire import Op
 
 READY_LINE: Final = b"ready\n"
 """Printed when every tablet is connected and has its snapshots (or, returning, when they set out)."""
+TAIL_SECONDS: Final = 10.0
+"""How long results and changes are awaited after the last command before they count as missing."""
 
 
 class Ward(msgspec.Struct, frozen=True):
@@ -30,6 +32,7 @@ class Working(msgspec.Struct, frozen=True, kw_only=True, tag="working"):
     per_second: float
     seconds: float
     warmup_seconds: float
+    tail_seconds: float = TAIL_SECONDS
 
 
 class Watching(msgspec.Struct, frozen=True, kw_only=True, tag="watching"):
@@ -40,6 +43,7 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True, tag="watching"):
     ward: Ward
     changes: int
     pause_seconds: float
+    tail_seconds: float = TAIL_SECONDS
 
 
 class Returning(msgspec.Struct, frozen=True, kw_only=True, tag="returning"):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from loadtests.tablets.fleet import Fleet, Listener, Tablet
-from loadtests.tablets.ground import TAIL_SECONDS, Place, Times, all_ready, clock
+from loadtests.tablets.ground import Place, Times, all_ready, clock
 from loadtests.tablets.plans import TabletResult, Watching
 from loadtests.wire import Message
 
@@ -33,7 +33,7 @@ class Crowd(Listener):
             self._due = clock()
             mover.issue(place.next_op())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._everywhere.wait(), TAIL_SECONDS)
+                await asyncio.wait_for(self._everywhere.wait(), self.plan.tail_seconds)
             self._missing += watchers - self._arrived
             await asyncio.sleep(self.plan.pause_seconds)
         result = TabletResult(

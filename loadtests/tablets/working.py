@@ -3,7 +3,7 @@
 import asyncio
 
 from loadtests.tablets.fleet import Fleet, Listener, Tablet
-from loadtests.tablets.ground import TAIL_SECONDS, Place, Times, all_ready, clock
+from loadtests.tablets.ground import Place, Times, all_ready, clock
 from loadtests.tablets.plans import TabletResult, Working
 from loadtests.wire import Message
 
@@ -106,7 +106,7 @@ class Day(Listener):
     async def _tail(self) -> None:
         """What is waiting goes out too; then every result and every push has its time to come."""
         size = len(self._places[0].ward.devices)
-        until = clock() + TAIL_SECONDS
+        until = clock() + self.plan.tail_seconds
         while clock() < until:
             busy = any(place.busy or place.waiting for place in self._places)
             if not busy and self._heard >= self._applied * size:
