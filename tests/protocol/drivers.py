@@ -77,6 +77,8 @@ class LiveClientDriver:
             case "unfollow":
                 self.client.unsubscribe(argument["ch"])
                 self._subscriptions.pop(argument["ch"], None)
+            case "show":
+                self.client.show(argument["ch"], argument["state"])
             case "signal":
                 self.client.signal(**argument)
             case _:
@@ -93,6 +95,13 @@ class LiveClientDriver:
                 return self._over
             case "refused":
                 return self._refused.get(argument)
+            case "people":
+                subscription = self._subscriptions.get(argument)
+                return (
+                    None
+                    if subscription is None
+                    else {one: there["state"] for one, there in subscription.people.items()}
+                )
             case "state":
                 subscription = self._subscriptions.get(argument["ch"])
                 if subscription is None or not subscription.current:

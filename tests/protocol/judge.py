@@ -20,11 +20,17 @@ class Judge:
     def __init__(self, encoding: Encoding) -> None:
         self._codec = CODECS[encoding]
         self._bodies: dict[tuple[int, int], str] = {}
-        self._answered: set[int] = set()
+        self._answers: dict[int, set[int]] = {}
+        self._epoch = 0
         self._unanswered: set[int] = set()
         self._sent = 0
         self._greeted = False
         self._welcomed = False
+
+    @property
+    def _answered(self) -> set[int]:
+        """Commands of the epoch at hand that have their results."""
+        return self._answers.setdefault(self._epoch, set())
 
     def connected(self) -> None:
         self._unanswered.clear()
@@ -42,6 +48,8 @@ class Judge:
         if self._greeted and not self._welcomed:
             raise BreachError(f"{frame['t']} before the welcome")
         self._greeted = True
+        if frame["t"] == "hello":
+            self._epoch = frame.get("epoch", 0)
         if frame["t"] == "command":
             self._command(frame)
         elif frame["t"] == "ack":
@@ -54,7 +62,7 @@ class Judge:
         if frame.get("t") == "welcome":
             self._welcomed = True
         elif frame.get("t") == "result":
-            self._answered.add(frame["seq"])
+            self._answers.setdefault(frame["epoch"], set()).add(frame["seq"])
             self._unanswered.discard(frame["seq"])
         elif frame.get("t") == "error" and frame.get("of") == "command":
             self._unanswered.discard(frame["ref"])
