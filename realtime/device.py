@@ -33,6 +33,10 @@ CLOSE_CODES: Final = {
 """What the ledger says, and how the connection ends for it."""
 
 
+_TELLING: Final = ("access", "status", "ended_by", "generation")
+"""Of a session's view, what can end a connection."""
+
+
 def close_code(error: AtriumError) -> int:
     """How a connection ends that the ledger does not go on with."""
     if isinstance(error, Temporary):
@@ -50,7 +54,7 @@ def ending(admission: Admission, view: dict[str, Any]) -> AtriumError | None:
     if view.get("status") == "ended":
         handed_off = view.get("ended_by") == "handed_off"
         return Conflict("The session has ended.", code="fenced" if handed_off else "logged_off")
-    if view.get("generation", admission.generation) > admission.generation:
+    if (view.get("generation") or 0) > admission.generation:
         return Conflict("A newer connection of this device has come.", code="replaced")
     return None
 
@@ -73,6 +77,7 @@ class SessionWatch:
         self._actor = actor
         self._end = end
         self._refuse = refuse
+        self._view: dict[str, Any] = {}
 
     @property
     def codec(self) -> Codec:
@@ -84,14 +89,23 @@ class SessionWatch:
 
     def deliver(self, frame: bytes, key: Key | None) -> None:  # noqa: ARG002
         message = _decode(frame)
-        states = [entry["state"] for entry in message.get("entities", ())]
+        for entry in message.get("entities", ()):
+            self._look(entry["state"], whole=True)
         if "state" in message:
-            states.append(message["state"])
-        for view in states:
-            self._refuse("revoked" if view.get("access") == "revoked_person" else "")
-            error = ending(self._admission, view)
-            if error is not None:
-                self._end(error)
+            self._look(message["state"], whole=True)
+        elif "patch" in message:
+            self._look(message["patch"], whole=False)
+
+    def _look(self, content: dict[str, Any], *, whole: bool) -> None:
+        """Most changes are of the count, and say nothing that ends a connection."""
+        told = {name: content[name] for name in _TELLING if name in content}
+        if not whole and not told:
+            return
+        self._view = told if whole else self._view | told
+        self._refuse("revoked" if self._view.get("access") == "revoked_person" else "")
+        error = ending(self._admission, self._view)
+        if error is not None:
+            self._end(error)
 
     def lost(self, channel: str, code: str) -> None:  # noqa: ARG002
         self._end(rebuild(Failure("revoked", 403, "The session is not to be seen any more.")))
@@ -194,7 +208,7 @@ class Device:
     async def _look_after(self, watch: SessionWatch) -> None:
         while self._watch is watch:
             try:
-                await self._services.hub.subscribe(watch, watch.channel, {}, None, as_state=True)
+                await self._services.hub.subscribe(watch, watch.channel, {}, None)
             except Temporary as error:
                 await self._services.sleep((error.failure.retry_after_ms or 1_000) / 1000)
             except AtriumError as error:
