@@ -98,10 +98,10 @@ class SessionWatch:
 
     def _look(self, content: dict[str, Any], *, whole: bool) -> None:
         """Most changes are of the count, and say nothing that ends a connection."""
-        told = {name: content[name] for name in _TELLING if name in content}
+        told: dict[str, Any] = {name: content[name] for name in _TELLING if name in content}
         if not whole and not told:
             return
-        self._view = told if whole else self._view | told
+        self._view = told if whole else {**self._view, **told}
         self._refuse("revoked" if self._view.get("access") == "revoked_person" else "")
         error = ending(self._admission, self._view)
         if error is not None:
