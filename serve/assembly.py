@@ -108,6 +108,7 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         yield runtime
     finally:
         await live.stop()
+        await runtime.audit.close()
         await client.close()
         await bus.close()
         await journal.close()

@@ -114,6 +114,7 @@ class GatewayRuntime:
             self.kinds,
             DocumentOperations(self.documents, self.kinds[DOCUMENT]),
             self.quarantine,
+            self.rooms,
             self.audit,
         )
         self.groups = Groups(self.listings, self.rooms, self.documents, self.sessions)

@@ -22,6 +22,7 @@ from services.audit import Audit
 from services.carts import Carts
 from services.catalog import Catalog
 from services.entities import CART, DOCUMENT, ORDER, ROOM, SESSION, Answered, Entities, Sender, send
+from services.rooms import Rooms
 
 _pack = msgspec.msgpack.Encoder().encode
 POSITION: Final = "position"
@@ -80,6 +81,7 @@ class DeviceCommands:
         kinds: Mapping[str, EntityKind[Any]],
         documents: DocumentCommands,
         quarantine: QuarantineCommands,
+        rooms: Rooms,
         audit: Audit,
     ) -> None:
         self._entities = entities
@@ -87,6 +89,7 @@ class DeviceCommands:
         self._catalog = catalog
         self._documents = documents
         self._quarantine = quarantine
+        self._rooms = rooms
         self._audit = audit
         self._codecs = {name: CommandCodec(kind) for name, kind in kinds.items()}
 
@@ -130,10 +133,23 @@ class DeviceCommands:
                 raise
             # A tablet knows rooms from its board: one that is not its clinic's is a breach, not a typing error.
             log.warning("room_command_refused", subject=actor.subject, ent=ent, op=op, correlation=correlation)
-            await self._audit.note(
-                actor, op, ROOM, entity_id, outcome="forbidden", device=device, correlation=correlation
-            )
+            await self._refused(sender, op, entity_id)
             raise Forbidden("Not a room of yours.") from None
+
+    async def _refused(self, sender: Sender, op: str, room_id: str) -> None:
+        """Into the trail of the clinic that has the room; what exists nowhere is in nobody's."""
+        organization_id = await self._rooms.organization_of(room_id)
+        if organization_id:
+            await self._audit.note(
+                sender.actor,
+                op,
+                ROOM,
+                room_id,
+                organization_id=organization_id,
+                outcome=Forbidden.code,
+                device=sender.device,
+                correlation=sender.correlation,
+            )
 
     def clinical(self, ent: str, op: str) -> bool:
         """Whether a refused command carries clinical facts that must not get lost; of documents, also unknown ones."""

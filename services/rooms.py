@@ -122,6 +122,12 @@ class Rooms:
     async def take_over(self, sender: Sender, room_id: str, reason: str) -> Answered:
         return await self._ask(sender, room_id, TakeOver(reason))
 
+    async def organization_of(self, room_id: str) -> str:
+        """Whose room it is, whoever asks; "" of an unknown one."""
+        room = await self._store.room(room_id)
+        location = None if room is None else await self._store.location(room.location_id)
+        return "" if location is None else location.organization_id
+
     async def _of_location(self, location_id: str, room_id: str) -> Room:
         room = await self._store.room(room_id)
         if room is None or room.closed or room.location_id != location_id:

@@ -3,10 +3,13 @@ from typing import Any
 import pytest
 
 from actors.runtime.entity import Actor
-from domain.errors import AtriumError, Invalid, NotFound
+from domain.errors import AtriumError, Forbidden, Invalid, NotFound
 from domain.ids import new_command_id, new_id
+from services.audit import EventFilter
 from services.device_commands import DeviceCommands
+from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.serve.house import ADDRESS, ALICE, BOB, BREAD, COURIER, MERCHANT, PIZZA, House
+from tests.serve.test_rooms import Clinic
 
 ALICES = Actor(ALICE, ("customer",))
 
@@ -146,3 +149,16 @@ async def test_a_group_is_its_partys_open_orders_newest_first(house: House) -> N
     ):
         with pytest.raises(NotFound):
             await groups.members(group, actor)
+
+
+async def test_a_command_to_another_clinics_room_is_in_that_clinics_trail(house: House, port: DeviceCommands) -> None:
+    clinic = await Clinic(house).open()
+    stranger = Actor(new_id(), ("provider",), (OTHER_CLINIC,))
+    for room in (clinic.room, new_id()):
+        with pytest.raises(Forbidden):
+            await run(port, f"room/{room}", "claim", {}, actor=stranger)
+    (event,) = await house.gateway.audit.list(Actor(new_id(), ("admin",), (CLINIC,)), EventFilter(), 10)
+    assert (event.actor, event.action, event.object_id, event.outcome, event.device) == (
+        *(stranger.subject, "claim", clinic.room),
+        *("forbidden", "tablet-1"),
+    )
