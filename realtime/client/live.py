@@ -14,12 +14,13 @@ from domain.hlc import HybridClock
 from realtime.client.backoff import FullJitter
 from realtime.client.encoding import ENCODERS, Encoding, Message
 from realtime.client.errors import LiveClosedError, LiveError, LiveRefusedError
-from realtime.client.link import PING_SECONDS, Link
+from realtime.client.limits import DEFAULTS, ClientLimits
+from realtime.client.link import Link
 from realtime.client.observer import Observer
 from realtime.client.outcome import Result
 from realtime.client.queue import Body, CommandQueue, MemoryQueue
 from realtime.client.replica import Outcome, Replica
-from realtime.client.sending import RETRY_SECONDS, Sending, Stats
+from realtime.client.sending import Sending, Stats
 from realtime.client.subscription import Subscription
 from realtime.codes import DEVICE_REVOKED, INSUFFICIENT_STATE, STATE_INVALIDATED
 
@@ -52,15 +53,16 @@ class LiveClient:
         queue: CommandQueue | None = None,
         backoff: FullJitter | None = None,
         headers: Mapping[str, str] | None = None,
-        ping_seconds: float = PING_SECONDS,
+        limits: ClientLimits = DEFAULTS,
         clock: HybridClock | None = None,
         observer: Observer | None = None,
     ) -> None:
-        self.queue: CommandQueue = queue or MemoryQueue()
+        self.queue: CommandQueue = MemoryQueue() if queue is None else queue  # an empty queue is falsy
         self.clock = clock or HybridClock(wall_ms, self.queue.device_id)
         self.stats = Stats()
         self.welcome: Message | None = None
         self.over: LiveClosedError | None = None
+        self._limits = limits
         self._token = token
         self._encoder = ENCODERS[encoding]
         self._backoff = backoff or FullJitter()
@@ -72,10 +74,8 @@ class LiveClient:
         self._greeted: frozenset[str] = frozenset()
         self._connected = asyncio.Event()
         self._timers: set[asyncio.TimerHandle] = set()
-        self.link = Link(
-            url, self._encoder, self, backoff=self._backoff, headers=headers or {}, ping_seconds=ping_seconds
-        )
-        self._sending = Sending(self.queue, self._observer, self.stats, self._say, self.link.wake, self._later)
+        self.link = Link(url, self._encoder, self, backoff=self._backoff, headers=headers or {}, limits=limits)
+        self._sending = Sending(self.queue, self._observer, self.stats, self._say, self.link.wake, self._later, limits)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -333,7 +333,9 @@ class LiveClient:
             self._sending.on_error(frame)
         elif of == "subscribe" and ref in self._subscriptions:
             if frame["temporary"]:
-                self._later(frame["retry_after_ms"] / 1000 or RETRY_SECONDS, lambda: self._resubscribe(ref))
+                self._later(
+                    frame["retry_after_ms"] / 1000 or self._limits.retry_seconds, lambda: self._resubscribe(ref)
+                )
                 return
             code = frame["code"]
             self._subscriptions[ref].end(LiveRefusedError(code, frame.get("detail", "")))
@@ -341,7 +343,8 @@ class LiveClient:
             self._observer.withdrawn(ref, code)
         elif of == "presence" and frame["temporary"] and ref in self._shown:
             self._later(
-                frame["retry_after_ms"] / 1000 or RETRY_SECONDS, lambda: self.show(ref, self._shown.get(ref, {}))
+                frame["retry_after_ms"] / 1000 or self._limits.retry_seconds,
+                lambda: self.show(ref, self._shown.get(ref, {})),
             )
 
     # -- helpers ----------------------------------------------------------------------------------
