@@ -16,21 +16,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from realtime.client.backoff import FullJitter
 from realtime.client.encoding import Encoder, Message
 from realtime.client.errors import LiveClosedError
+from realtime.client.limits import DEFAULTS, ClientLimits
 from realtime.codes import may_reconnect
 
 log = structlog.get_logger()
-
-OPEN_SECONDS_MAX: Final = 10.0
-"""For the TCP connection and the upgrade."""
-WELCOME_SECONDS_MAX: Final = 10.0
-"""Between the hello and the welcome."""
-PING_SECONDS: Final = 5.0
-"""Between two pings, and for each answer: a half-open socket is found within twice this."""
-STEADY_SECONDS: Final = 5.0
-"""A connection that lasted so long was a success: the next pause is short again."""
-FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
-FRAMES_WAITING_MAX: Final = 256
-"""Frames received and not yet looked at; past it the socket is not read."""
 
 _RETRIED_STATUS: Final = frozenset({404, 408, 425, 429})  # 404: the ingress, while no gateway is there
 _GARBLED: Final = (ValueError, TypeError, LookupError, AttributeError)
@@ -69,7 +58,7 @@ class Link:
         *,
         backoff: FullJitter,
         headers: Mapping[str, str],
-        ping_seconds: float,
+        limits: ClientLimits = DEFAULTS,
     ) -> None:
         self.garbled = 0
         self._url = url
@@ -77,7 +66,7 @@ class Link:
         self._peer = peer
         self._backoff = backoff
         self._headers = dict(headers)
-        self._ping_seconds = ping_seconds
+        self._limits = limits
         self._work = asyncio.Event()
         self._wanted = asyncio.Event()
         self._wanted.set()
@@ -120,7 +109,7 @@ class Link:
         while not self._over:
             began = loop.time()
             pause = await self._attempt()
-            if loop.time() - began >= STEADY_SECONDS:
+            if loop.time() - began >= self._limits.steady_seconds:
                 self._backoff.succeeded()
             if not self._over:
                 await asyncio.sleep(self._backoff.next_pause() if pause is None else pause)
@@ -134,12 +123,12 @@ class Link:
                 subprotocols=[self._encoder.subprotocol],  # type: ignore[list-item]
                 additional_headers=self._headers,
                 compression=None,
-                open_timeout=OPEN_SECONDS_MAX,
-                ping_interval=self._ping_seconds,
-                ping_timeout=self._ping_seconds,
+                open_timeout=self._limits.open_seconds_max,
+                ping_interval=self._limits.ping_seconds,
+                ping_timeout=self._limits.ping_seconds,
                 close_timeout=1.0,
-                max_size=FRAME_BYTES_MAX,
-                max_queue=FRAMES_WAITING_MAX,
+                max_size=self._limits.frame_bytes_max,
+                max_queue=self._limits.frames_waiting_max,
                 proxy=None,
             ) as socket:
                 pause = await self._converse(socket)
@@ -163,7 +152,7 @@ class Link:
 
     async def _converse(self, socket: ClientConnection) -> float | None:
         """Until the socket closes; after a `goaway` the pause that the server asks for."""
-        async with asyncio.timeout(WELCOME_SECONDS_MAX) as patience:
+        async with asyncio.timeout(self._limits.welcome_seconds_max) as patience:
             await socket.send(self._encoder.encode(await self._peer.hello()))
             sender = asyncio.get_running_loop().create_task(self._send(socket))
             try:

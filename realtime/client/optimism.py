@@ -8,16 +8,14 @@ The fold is computed anew whenever either changes (rebase). An edit leaves it
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from domain.hlc import parse
 from domain.times import to_rfc3339
+from realtime.client.limits import DEFAULTS, ClientLimits
 from realtime.client.outcome import Result
 from realtime.client.predictors import PREDICTORS, LocalEdit, Predictor, register_of, register_version
 from realtime.client.queue import Body
-
-CONFIRMING_MAX: Final = 256
-"""Applied edits of one entity that wait for their confirmed state; beyond it the oldest is taken as confirmed."""
 
 
 @dataclass(slots=True)
@@ -40,7 +38,9 @@ class Optimism:
         device_id: str,
         epoch: int,
         predictors: Mapping[tuple[str, str], Predictor] = PREDICTORS,
+        limits: ClientLimits = DEFAULTS,
     ) -> None:
+        self._limits = limits
         self.epoch = epoch
         self._subject = subject
         self._device_id = device_id
@@ -182,5 +182,5 @@ class Optimism:
         edits = self._pending.get(ent, [])
         confirming = [one for one in edits if one.version is not None]
         for index, one in enumerate(confirming):
-            if (one.version or 0) <= version or len(confirming) - index > CONFIRMING_MAX:
+            if (one.version or 0) <= version or len(confirming) - index > self._limits.confirming_max:
                 self._remove(ent, one)

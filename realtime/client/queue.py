@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from realtime.client.limits import DEFAULTS
+
 Body = dict[str, Any]
 """`ent`, `op`, `args`, `hlc` and perhaps `base_ver`, `base_fver`: a command without `epoch` and `seq`."""
-
-IN_FLIGHT_MAX = 64
 
 
 class CommandQueue(Protocol):
@@ -93,13 +93,14 @@ class MemoryQueue:
 
 
 class Window:
-    """Which commands of a queue go out next: in order, at most `IN_FLIGHT_MAX` without a result.
+    """Which commands of a queue go out next: in order, at most `in_flight_max` without a result.
 
     A temporary refusal holds the queue; `rewind` starts it again from the first command without a result.
     """
 
-    def __init__(self, queue: CommandQueue) -> None:
+    def __init__(self, queue: CommandQueue, in_flight_max: int = DEFAULTS.commands_in_flight_max) -> None:
         self._queue = queue
+        self._in_flight_max = in_flight_max
         self._sent = 0
         self._highest = 0
         self._in_flight: set[int] = set()
@@ -121,7 +122,7 @@ class Window:
 
     def outgoing(self) -> Iterator[tuple[int, Body]]:
         """Commands to send now. Each one counts as sent when it has been taken."""
-        while not self.held and len(self._in_flight) < IN_FLIGHT_MAX:
+        while not self.held and len(self._in_flight) < self._in_flight_max:
             found = self._queue.after(self._sent)
             if found is None:
                 return

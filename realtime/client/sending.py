@@ -3,23 +3,17 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
 from realtime.client.encoding import Message
 from realtime.client.errors import LiveClosedError, LiveRefusedError, StoreError
+from realtime.client.limits import ClientLimits
 from realtime.client.observer import Observer
 from realtime.client.outcome import Result
 from realtime.client.queue import Body, CommandQueue, Window
 
 log = structlog.get_logger()
-
-ACK_EVERY_RESULTS: Final = 32
-RETRY_SECONDS: Final = 0.5
-STORE_RETRY_SECONDS: Final = 1.0
-RESULT_SECONDS_MAX: Final = 60.0
-"""Without any answer while commands are under way: the connection is given up, and they are sent again."""
 
 Later = Callable[[float, Callable[[], None]], None]
 
@@ -46,8 +40,10 @@ class Sending:
         say: Callable[[Message], None],
         wake: Callable[[], None],
         later: Later,
+        limits: ClientLimits,
     ) -> None:
-        self.window = Window(queue)
+        self.window = Window(queue, limits.commands_in_flight_max)
+        self._limits = limits
         self._queue = queue
         self._observer = observer
         self._stats = stats
@@ -84,7 +80,7 @@ class Sending:
 
     def stalled(self) -> bool:
         """Nothing has been answered for too long."""
-        return self._progress > 0 and _now() - self._progress > RESULT_SECONDS_MAX
+        return self._progress > 0 and _now() - self._progress > self._limits.result_seconds_max
 
     def greeted(self, frame: Message) -> None:
         """The welcome: everything without a result goes out, again perhaps."""
@@ -140,7 +136,7 @@ class Sending:
             self._stats.held += 1
             if not self.window.held:
                 self.window.hold()
-                self._later(frame["retry_after_ms"] / 1000 or RETRY_SECONDS, self.rewind)
+                self._later(frame["retry_after_ms"] / 1000 or self._limits.retry_seconds, self.rewind)
             return
         self.window.hold()
         self._progress = 0.0
@@ -159,7 +155,7 @@ class Sending:
         except StoreError:
             log.exception("results_not_stored")
             self._storing = True
-            asyncio.get_running_loop().call_later(STORE_RETRY_SECONDS, self._store)
+            asyncio.get_running_loop().call_later(self._limits.store_retry_seconds, self._store)
             return
         frames, self._unstored = self._unstored, []
         for frame in frames:
@@ -182,7 +178,7 @@ class Sending:
         """Now and then, and when the queue has run empty, so that the server keeps nothing for long."""
         upto = self._queue.first_unacked() - 1
         empty = self._queue.after(upto) is None
-        if upto > self._acked and (empty or upto - self._acked >= ACK_EVERY_RESULTS):
+        if upto > self._acked and (empty or upto - self._acked >= self._limits.ack_every_results):
             self._acked = upto
             self._say({"t": "ack", "results_upto": upto})
 

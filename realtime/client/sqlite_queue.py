@@ -5,14 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+from realtime.client.limits import DEFAULTS, ClientLimits
 from realtime.client.queue import Body
 from realtime.client.store import DeviceStore, dump
-
-RESULTS_KEPT: Final = 128
-"""Newest results that stay on disk. Refused commands that nobody has looked at stay in any case."""
-
-PRUNED_AT_ONCE: Final = 64
-"""Results between two prunings; they are written with what comes next."""
 
 SECRETS: Final = frozenset({"proof"})
 """Arguments that prove who somebody is: on disk no longer than they have to be."""
@@ -34,7 +29,10 @@ class SqliteQueue:
     What has no result is in memory too, so that sending reads no file.
     """
 
-    def __init__(self, store: DeviceStore, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: DeviceStore, wall: Callable[[], float] = time.time, limits: ClientLimits = DEFAULTS
+    ) -> None:
+        self._limits = limits
         self._store = store
         self._wall = wall
         self._open: dict[int, Body] = {}
@@ -123,6 +121,11 @@ class SqliteQueue:
         ):
             yield Kept(key, epoch, seq, json.loads(body), json.loads(result))
 
+    def key_of(self, seq: int) -> int:
+        """The key of a command of this epoch."""
+        rows = list(self._store.rows("SELECT key FROM commands WHERE epoch = ? AND seq = ?", self._store.epoch, seq))
+        return int(rows[0][0])
+
     def seen(self, key: int) -> None:
         """A person has looked at it: it is pruned like other results."""
         self._store.commit("UPDATE commands SET unseen = 0 WHERE key = ?", key)
@@ -134,12 +137,12 @@ class SqliteQueue:
             self._open.pop(seq, None)
         self._unpruned += len(self._resolving)
         self._resolving.clear()
-        if self._unpruned >= PRUNED_AT_ONCE:
+        if self._unpruned >= self._limits.prune_results:
             self._unpruned = 0
             self._store.later(
                 "DELETE FROM commands WHERE result IS NOT NULL AND NOT unseen AND key <= "
                 "(SELECT key FROM commands WHERE result IS NOT NULL ORDER BY key DESC LIMIT 1 OFFSET ?)",
-                RESULTS_KEPT,
+                self._limits.results_kept,
             )
 
     def _load(self) -> None:

@@ -20,16 +20,19 @@ class StateCache:
         for channel, ent in store.rows("SELECT channel, ent FROM members"):
             self._members.setdefault(channel, set()).add(ent)
 
-    def load(self) -> dict[str, dict[str, tuple[int, Any]]]:
-        """channel → ent → (version, state)."""
+    def channels(self) -> tuple[str, ...]:
+        return tuple(self._members)
+
+    def load(self, channel: str) -> dict[str, tuple[int, Any]]:
+        """ent → (version, state)."""
+        if channel not in self._members:
+            return {}
         self.flush()
-        states = {
-            ent: (version, json.loads(state))
-            for ent, version, state in self._store.rows("SELECT ent, ver, state FROM states")
-        }
         return {
-            channel: {ent: states[ent] for ent in sorted(entities) if ent in states}
-            for channel, entities in self._members.items()
+            ent: (version, json.loads(state))
+            for ent, version, state in self._store.rows(
+                "SELECT ent, ver, state FROM members JOIN states USING (ent) WHERE channel = ? ORDER BY ent", channel
+            )
         }
 
     def keep(self, channel: str, ent: str, version: int, state: Any) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from realtime.client.errors import StoreError
+from realtime.client.limits import DEFAULTS
 from realtime.client.queue import CommandQueue, MemoryQueue
-from realtime.client.sqlite_queue import PRUNED_AT_ONCE, RESULTS_KEPT, SqliteQueue
+from realtime.client.sqlite_queue import SqliteQueue
 from realtime.client.store import DeviceStore
 
 APPLIED = {"status": "applied", "ver": 1}
@@ -114,13 +115,13 @@ def test_a_command_that_cannot_be_stored_is_not_queued(tmp_path: Path) -> None:
 
 def test_old_results_are_pruned_but_not_those_that_nobody_has_seen(tmp_path: Path) -> None:
     queue = opened(tmp_path / "a.db")
-    for n in range(RESULTS_KEPT + 2 * PRUNED_AT_ONCE):
+    for n in range(DEFAULTS.results_kept + 2 * DEFAULTS.prune_results):
         seq = queue.append(body(n))
         queue.resolve(seq, {"status": "rejected", "code": "invalid"} if n == 5 else APPLIED)
         queue.commit()
     queue.append(body(0))
     kept = list(queue.kept())
-    assert RESULTS_KEPT <= len(kept) <= RESULTS_KEPT + PRUNED_AT_ONCE + 2
+    assert DEFAULTS.results_kept <= len(kept) <= DEFAULTS.results_kept + DEFAULTS.prune_results + 2
     (refused,) = queue.unseen()
     assert (refused.seq, refused.body) == (6, body(5))
     queue.seen(refused.key)
