@@ -111,18 +111,21 @@ def day_offline(clinic: Clinic, site: Site, room: str, document: str) -> list[Op
     return [*rooming, begin, *fields, *points, *notes, *leaving]
 
 
-def round_of(room: str) -> list[Op]:
+def round_of(room: str, treatments: int = 1) -> list[Op]:
     """A patient's way through an available room and the room's way back: each step applies after the one before,
-    and changes the room's version by one."""
+    and changes the room's version by one. Between two treatments the patient waits for the numbing."""
     patient = {"patient_id": new_id(), "visit_id": new_id()}
-    steps: tuple[tuple[str, str, dict[str, str]], ...] = (
+    waiting = [
+        ("in_treatment", "waiting", {"waiting_for": "numbing"}),
+        ("waiting", "in_treatment", {}),
+    ]
+    steps: list[tuple[str, str, dict[str, str]]] = [
         ("available", "held", {}),
         ("held", "roomed", patient),
         ("roomed", "in_treatment", {}),
-        ("in_treatment", "waiting", {"waiting_for": "numbing"}),
-        ("waiting", "in_treatment", {}),
+        *waiting * treatments,
         ("in_treatment", "turnover", {}),
         ("turnover", "cleaning", {}),
         ("cleaning", "available", {}),
-    )
+    ]
     return [Op(f"room/{room}", "set_status", {"from": start, "to": to, **more}) for start, to, more in steps]

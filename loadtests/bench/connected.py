@@ -14,18 +14,26 @@ from loadtests.tablets.plans import Ward, Working
 ROOMS: Final = 200
 TABLETS_EACH: Final = 5
 ROOMS_OF_LOCATION: Final = 10
+TREATMENTS: Final = range(6, 19)
+"""Of a visit, another number in each room, so that not all get their next patient at once. On average 30 steps are
+between one patient and the next, so a room gets another one every six seconds."""
 PER_SECOND: Final = 1.01
 """A hundredth more than the target, so that the edges of the window do not decide."""
 SECONDS: Final = 20.0
-WARMUP_SECONDS: Final = 5.0
+WARMUP_SECONDS: Final = 8.0
 
 
 async def run(progress: Progress, rooms: int = ROOMS, seconds: float = SECONDS) -> Metrics:
     locations = max(1, rooms // ROOMS_OF_LOCATION)
     async with clinic_up(progress, locations=locations, rooms_each=rooms // locations) as (stack, clinic):
         wards = [
-            Ward(f"room/{room}", 1, round_of(room), [clinic.tablet(f"room/{room}") for _ in range(TABLETS_EACH)])
-            for room in clinic.rooms
+            Ward(
+                ent=f"room/{room}",
+                version=1,
+                script=round_of(room, TREATMENTS[number % len(TREATMENTS)]),
+                devices=[clinic.tablet(f"room/{room}") for _ in range(TABLETS_EACH)],
+            )
+            for number, room in enumerate(clinic.rooms)
         ]
         plan = Working(
             url=stack.socket_url("/treatments/provider-sync"),
