@@ -87,7 +87,7 @@ class World:
             kinds=self._kinds,
             clock=self.loop,
             limits=self.profile.limits,
-            publisher=_Publisher(one.publish(self.record)),
+            publisher=_Publisher(self.publish(one)),
             on_fenced=lambda: self._fenced(one),
         )
         one.endpoint = self._endpoint_class(one.host)
@@ -95,6 +95,10 @@ class World:
         self.everyone.append(one)
         self.loop.spawn(one.process, self._boot(one))
         return one
+
+    def publish(self, one: Incarnation) -> Callable[[str, Sequence[Change]], None]:
+        """Where a host's changes go."""
+        return one.publish(self.record)
 
     async def _boot(self, one: Incarnation) -> None:
         while True:
