@@ -122,12 +122,9 @@ def _create_document(view: View | None, edit: LocalEdit) -> View | None:
 
 def _edited(view: View, edit: LocalEdit, **changed: Any) -> View:
     """Its hash is not known any more, what was ready is a draft, and who writes takes part."""
-    people = view.get("participants", {})
-    if edit.by not in people:
-        changed["participants"] = people | {edit.by: {"since": edit.at}}
     if view.get("status") == "ready":
         changed |= {"status": "draft", "since": edit.at}
-    return _without(view, "content_hash") | {"updated_at": edit.at} | changed
+    return _without(_join(view, edit), "content_hash") | {"updated_at": edit.at} | changed
 
 
 def _set_field(view: View, edit: LocalEdit) -> View:
@@ -188,10 +185,11 @@ def _add_item(kind: str, key: str) -> Predictor:
         items, item_id = view.get(kind, {}), edit.args[key]
         if item_id in items or (kind != "addenda" and view.get("status") not in _WRITABLE):
             return view
-        own_id = () if key == "container_id" and kind == "wastage" else (key,)
+        own_id = () if kind == "containers" else (key,)
         item = {name: value for name, value in _without(dict(edit.args), *own_id).items() if value not in {"", None}}
         if kind == "addenda":
-            return view | {kind: items | {item_id: {"label": "addendum", **item, **edit.stamp}}, "updated_at": edit.at}
+            addendum = {"label": "addendum", **item, **edit.stamp}
+            return _join(view, edit) | {kind: items | {item_id: addendum}, "updated_at": edit.at}
         return _edited(view, edit, **{kind: items | {item_id: item | edit.stamp}})
 
     return _only_known(add)
@@ -246,7 +244,7 @@ def _move_document(view: View, edit: LocalEdit) -> View:
     to, status = edit.args["to"], view.get("status")
     if (status, to) not in {("draft", "ready"), ("ready", "draft")} or edit.args.get("from") not in {None, "", status}:
         return view
-    return view | {"status": to, "since": edit.at}
+    return _join(view, edit) | {"status": to, "since": edit.at}
 
 
 # -- carts ----------------------------------------------------------------------------------------
