@@ -107,6 +107,7 @@ class Subscription:
         self._link = _Link(bus.url, bus.limits)
         self.listening = asyncio.Event()
         self._late = False
+        self._closed = False  # `asyncio.wait_for`, which the Redis client sends by, may lose a cancellation
         self._task = asyncio.create_task(self._run())
 
     async def confirmed(self, within_s: float) -> bool:
@@ -117,6 +118,7 @@ class Subscription:
         return not self._late
 
     async def close(self) -> None:
+        self._closed = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._link.close()
@@ -126,7 +128,7 @@ class Subscription:
     async def _run(self) -> None:
         pause = _Pause(self._bus.limits)
         again = False
-        while True:
+        while not self._closed:
             try:
                 connection = await self._link.open()
                 await connection.send_command("SUBSCRIBE", self._channel)
@@ -147,7 +149,7 @@ class Subscription:
 
     async def _listen(self, connection: Any) -> None:
         asked = False
-        while True:
+        while not self._closed:
             answer = await connection.read_response(timeout=self._bus.limits.quiet_s)
             if answer is None:
                 if asked:
@@ -214,6 +216,7 @@ class Bus:
             retry=_NO_RETRY,
         )
         self.subscriptions: list[Subscription] = []
+        self._closed = False
         self._publisher = asyncio.create_task(self._publish_forever())
 
     @classmethod
@@ -228,6 +231,7 @@ class Bus:
         """Publish what waits if Redis is there, then end."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.idle.wait(), self.limits.answer_s if not self.degraded else 0)
+        self._closed = True
         self._publisher.cancel()
         await asyncio.gather(self._publisher, return_exceptions=True)
         for subscription in list(self.subscriptions):
@@ -273,7 +277,7 @@ class Bus:
     async def _publish_forever(self) -> None:
         pause = _Pause(self.limits)
         connection: Any = None
-        while True:
+        while not self._closed:
             await self._wake.wait()
             try:
                 if connection is None:

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 
@@ -198,3 +199,14 @@ async def test_streams_raise_when_redis_is_away(own_redis):
         with pytest.raises(BusAway):
             await bus.read("t")
         assert bus.degraded
+
+
+async def test_closing_ends_a_subscription_whatever_it_is_about(redis_url):
+    """A cancellation that comes while the subscriber asks whether Redis is there must not get lost."""
+    async with await Bus.connect(redis_url, BusLimits(quiet_s=0.001)) as busy:
+        for _ in range(40):
+            subscription = await busy.subscribe("c", lambda _: None, lambda: None)
+            asked = busy.questions
+            await until(lambda asked=asked: busy.questions > asked, "it asks")
+            await asyncio.wait_for(subscription.close(), 5)
+        assert busy.subscriptions == []
