@@ -66,15 +66,15 @@ class ClientRun:
     async def play(self) -> None:
         """Raises `AssertionError` with the step that failed."""
         async with self._listening() as url:
-            await self._driver.start(url, self._encoding, TOKENS)
             number = 0
             try:
+                await self._driver.start(url, self._encoding, TOKENS)
                 for step in unrolled(self._vector.steps, ClientStep, self._names.bind):
                     number += 1
                     try:
                         async with asyncio.timeout(SOON_S):
                             await self._step(step)
-                    except (AssertionError, TimeoutError, ConnectionClosed, LookupError) as error:
+                    except (AssertionError, OSError, ConnectionClosed, LookupError) as error:
                         told = f"step {number}, {what(step)} {readable(getattr(step, what(step)))}"
                         raise AssertionError(f"{told}: {str(error) or type(error).__name__}") from error
             finally:

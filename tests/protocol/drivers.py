@@ -166,6 +166,8 @@ class ProcessDriver:
         if self._process is None or self._process.stdin is None:
             return
         self._process.stdin.close()
+        with contextlib.suppress(ConnectionError):
+            await self._process.stdin.wait_closed()
         try:
             await asyncio.wait_for(self._process.wait(), 5)
         except TimeoutError:
@@ -182,7 +184,10 @@ class ProcessDriver:
         line = await process.stdout.readline()
         if not line:
             raise ConnectionError("the client's process has ended")
-        return json.loads(line)
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise ConnectionError(f"the client's process said {line!r}") from error
 
 
 def _each_then_last(tokens: Sequence[str]) -> Iterator[str]:

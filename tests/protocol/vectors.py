@@ -109,6 +109,7 @@ class ServerVector(_Vector, forbid_unknown_fields=True, kw_only=True):
         maps = [msgspec.to_builtins(step) for step in flat(self.steps, ServerStep)]
         own = bound(maps) | {step.repeat.name for step in self.steps if step.repeat is not None}
         needed = {name for name in used(maps) if not name.startswith("id:")}
+        needed |= {f"token:{step['given']['done']['by']}" for step in maps if "done" in step.get("given", ())}
         for step in maps:
             if "time" in step:
                 needed.add(WAITS)
