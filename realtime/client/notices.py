@@ -19,6 +19,7 @@ class Edit:
     args: dict[str, Any]
     outcome: Result | None = None
     _waiting: set[asyncio.Future[Result]] = field(default_factory=set)
+    _stopped: LiveError | None = None
 
     @classmethod
     def of(cls, seq: int, body: Body) -> "Edit":
@@ -29,6 +30,8 @@ class Edit:
         not send; the edit stays in the queue, and its result can be asked for again."""
         if self.outcome is not None:
             return self.outcome
+        if self._stopped is not None:
+            raise self._stopped
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
@@ -42,7 +45,11 @@ class Edit:
             if not future.done():
                 future.set_result(result)
 
-    def fail(self, error: LiveError) -> None:
+    def stop(self, error: LiveError | None) -> None:
+        """There is no result to be expected; None: there is again."""
+        self._stopped = error
+        if error is None:
+            return
         for future in self._waiting:
             if not future.done():
                 future.set_exception(error)

@@ -39,6 +39,7 @@ class Screen(Observer):
         self._awaited: set[str] = set()
         self._listeners: list[Callable[[Notice], None]] = []
         self._news = asyncio.Event()
+        self._over: LiveClosedError | None = None
         self._flushing: asyncio.TimerHandle | None = None
         self._restore()
 
@@ -56,6 +57,7 @@ class Screen(Observer):
         ent = body["ent"]
         self.optimism.queued(seq, body)
         edit = self.edits[seq] = Edit.of(seq, body)
+        edit.stop(self._over)
         self._tell(Changed(ent, self.optimism.version(ent), self.optimism.state(ent)))
         return edit
 
@@ -73,6 +75,12 @@ class Screen(Observer):
             edit = Edit.of(kept.seq, kept.body)
             edit.settle(Result.of({**(kept.result or {}), "seq": kept.seq, "ent": edit.ent}))
             yield Refused(kept.key, edit)
+
+    def revive(self) -> None:
+        """The client comes back after an end: results are to be expected again."""
+        self._over = None
+        for edit in self.edits.values():
+            edit.stop(None)
 
     def drop_channel(self, channel: str) -> None:
         self._cache.forget(channel)
@@ -156,7 +164,7 @@ class Screen(Observer):
     def refused(self, seq: int, error: LiveRefusedError) -> None:
         edit = self.edits.get(seq)
         if edit is not None:
-            edit.fail(error)
+            edit.stop(error)
 
     def renumbered(self, numbers: dict[int, int]) -> None:
         self.edits = {numbers[seq]: edit for seq, edit in self.edits.items() if seq in numbers}
@@ -187,8 +195,9 @@ class Screen(Observer):
         self._tell(Linked(online=False, code=code))
 
     def ended(self, error: LiveClosedError) -> None:
+        self._over = error
         for edit in self.edits.values():
-            edit.fail(error)
+            edit.stop(error)
         self._tell(Linked(online=False, code=error.code))
 
     # -- inside -------------------------------------------------------------------------------------

@@ -84,6 +84,7 @@ class Tablet:
 
     def online(self) -> None:
         """Come back at once, also after the server had closed for good."""
+        self.screen.revive()
         self.client.online()
 
     async def connected(self) -> None:
