@@ -14,7 +14,7 @@ SEEDS ?= 1000
 NAME ?=
 ARGS ?=
 
-.PHONY: help run test check bench simulate drill fmt clean lock install
+.PHONY: help run test check bench locust simulate drill fmt clean lock install
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: $(STAMP) ## Lint, format, types, floors
 
 bench: $(STAMP) ## Measure against the targets (NAME=http for one)
 	@$(BIN)/python -m loadtests.bench $(NAME) $(ARGS)
+
+locust: $(STAMP) ## Locust's users against a running `atrium up` (ARGS="-u 200" for the page, with --headless without it)
+	@$(BIN)/locust -f loadtests/locustfile.py $(or $(ARGS),--headless -u 50 -r 10 -t 30s --only-summary)
 
 simulate: $(STAMP) ## Run the runtime under simulated faults (SEEDS=10000)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)

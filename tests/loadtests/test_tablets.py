@@ -1,11 +1,6 @@
-"""The generator of tablets against a small server that keeps one version per entity and tells who watches."""
+"""The generator of tablets against a small server."""
 
 import asyncio
-from collections import Counter, defaultdict
-from contextlib import asynccontextmanager
-
-import msgspec
-from websockets.asyncio.server import serve
 
 from loadtests.apart import run_tablets_apart, tablets_apart
 from loadtests.clinic import FIELDS, NOTES, POINTS, Clinic, Site, day_offline, round_of
@@ -13,74 +8,7 @@ from loadtests.tablets.__main__ import run_tablets
 from loadtests.tablets.fleet import Device
 from loadtests.tablets.plans import Idling, Returning, Ward, Watching, Working
 from loadtests.wire import Op
-
-
-class Server:
-    """`misbehave(number)` of a command may say `silent` (no pushes), `cut`, `temporary` or `rejected`."""
-
-    def __init__(self, misbehave=lambda number: None):
-        self.versions = Counter()
-        self.last = Counter()
-        self.answered = {}
-        self.watchers = defaultdict(set)
-        self.received = 0
-        self.bodies = defaultdict(list)
-        self._misbehave = misbehave
-
-    async def serve(self, socket):
-        device = ""
-        try:
-            async for raw in socket:
-                message = msgspec.msgpack.decode(raw)
-                if message["t"] == "hello":
-                    device = message["device_id"]
-                    await self._hello(socket, message)
-                elif message["t"] == "command":
-                    self.received += 1
-                    await self._command(socket, device, message)
-        finally:
-            for watching in self.watchers.values():
-                watching.discard(socket)
-
-    async def _hello(self, socket, hello):
-        await self._say(socket, t="welcome", last_seq=self.last[hello["device_id"]])
-        for wanted in hello["subs"]:
-            self.watchers[wanted["ch"]].add(socket)
-            await self._say(socket, t="snapshot", ch=wanted["ch"], last=True, entities=[])
-
-    async def _command(self, socket, device, command):
-        seq, ent, trouble = command["seq"], command["ent"], self._misbehave(self.received)
-        if trouble == "temporary" or seq > self.last[device] + 1:
-            await self._say(socket, t="error", of="command", ref=seq, code="busy", temporary=True, retry_after_ms=5)
-            return
-        if seq == self.last[device] + 1:
-            self.last[device] = seq
-            self.bodies[device].append({name: command[name] for name in ("ent", "op", "args", "hlc")})
-            if trouble == "rejected":
-                self.answered[device, seq] = {"status": "rejected", "code": "invalid"}
-            else:
-                self.versions[ent] += 1
-                self.answered[device, seq] = {"status": "applied", "ver": self.versions[ent]}
-                if trouble != "silent":
-                    await self._tell(ent)
-        if trouble == "cut":
-            socket.transport.abort()
-            return
-        await self._say(socket, t="result", seq=seq, ent=ent, **self.answered[device, seq])
-
-    async def _tell(self, ent):
-        for watcher in list(self.watchers[ent]):
-            await self._say(watcher, t="change", ch=ent, ent=ent, ver=self.versions[ent], patch={"status": "held"})
-
-    async def _say(self, socket, **message):
-        await socket.send(msgspec.msgpack.encode(message))
-
-
-@asynccontextmanager
-async def _serving(server):
-    protocols = ["atrium.v1.msgpack"]
-    async with serve(server.serve, "127.0.0.1", 0, subprotocols=protocols, compression=None) as listening:
-        yield f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/api/v1/live"
+from tests.loadtests.tablet_server import TabletServer, serving
 
 
 def _devices(count, *channels):
@@ -93,8 +21,8 @@ def _working(url, **changes):
 
 
 async def test_a_day_counts_each_command_and_its_change_at_every_watcher():
-    server = Server()
-    async with _serving(server) as url:
+    server = TabletServer()
+    async with serving(server) as url:
         result = await run_tablets(_working(url))
     assert result.errors == 0
     assert result.pushes.count == 3 * result.commands.count > 0
@@ -102,8 +30,8 @@ async def test_a_day_counts_each_command_and_its_change_at_every_watcher():
 
 
 async def test_those_of_a_ward_act_in_turn_along_its_script():
-    server = Server()
-    async with _serving(server) as url:
+    server = TabletServer()
+    async with serving(server) as url:
         await run_tablets(_working(url))
     said = [body for bodies in server.bodies.values() for body in bodies if body["ent"] == "room/0"]
     steps = [body["args"]["to"] for body in sorted(said, key=lambda body: body["hlc"])]
@@ -112,16 +40,16 @@ async def test_those_of_a_ward_act_in_turn_along_its_script():
 
 
 async def test_pushes_that_do_not_come_are_errors():
-    server = Server(lambda number: "silent" if number == 4 else None)
-    async with _serving(server) as url:
+    server = TabletServer(lambda number: "silent" if number == 4 else None)
+    async with serving(server) as url:
         result = await run_tablets(_working(url, tail_seconds=0.2))
     assert result.errors == 3
     assert result.outcomes["pushes missing"] == 3
 
 
 async def test_a_crowd_sees_one_change_after_the_other():
-    server = Server()
-    async with _serving(server) as url:
+    server = TabletServer()
+    async with serving(server) as url:
         ward = Ward("room/1", 0, round_of("1"), _devices(5, "room/1"))
         mover = Device("mover", "token", "mover", ["room/1"])
         plan = Watching(url=url, mover=mover, ward=ward, changes=6, pause_seconds=0.0)
@@ -135,9 +63,9 @@ def _queues(count, length):
 
 async def test_a_returning_queue_is_applied_once_in_order_through_cuts_and_refusals_for_now():
     troubles = {3: "cut", 40: "temporary", 90: "cut", 130: "temporary"}
-    server = Server(troubles.get)
+    server = TabletServer(troubles.get)
     devices, queues = _devices(2), _queues(2, 100)
-    async with _serving(server) as url:
+    async with serving(server) as url:
         result = await run_tablets(Returning(url=url, devices=devices, queues=queues, seconds_max=20))
     assert (result.errors, result.acknowledged) == (0, [100, 100])
     assert result.outcomes["lost"] >= 1
@@ -146,8 +74,8 @@ async def test_a_returning_queue_is_applied_once_in_order_through_cuts_and_refus
 
 
 async def test_what_is_rejected_on_return_is_an_error_and_holds_nothing_up():
-    server = Server(lambda number: "rejected" if number == 5 else None)
-    async with _serving(server) as url:
+    server = TabletServer(lambda number: "rejected" if number == 5 else None)
+    async with serving(server) as url:
         plan = Returning(url=url, devices=_devices(1), queues=_queues(1, 20), seconds_max=20)
         result = await run_tablets(plan)
     assert (result.errors, result.acknowledged) == (1, [19])
@@ -155,11 +83,11 @@ async def test_what_is_rejected_on_return_is_an_error_and_holds_nothing_up():
 
 
 async def test_apart_idle_tablets_stay_until_they_are_let_go():
-    server = Server()
+    server = TabletServer()
     devices = _devices(4, "room/1")
     async with (
         asyncio.timeout(30),
-        _serving(server) as url,
+        serving(server) as url,
         tablets_apart(Idling(url=url, devices=devices)) as tablets,
     ):
         await tablets.ready()
@@ -169,8 +97,8 @@ async def test_apart_idle_tablets_stay_until_they_are_let_go():
 
 
 async def test_a_load_runs_apart_and_reports():
-    server = Server()
-    async with _serving(server) as url, asyncio.timeout(30):
+    server = TabletServer()
+    async with serving(server) as url, asyncio.timeout(30):
         plan = Returning(url=url, devices=_devices(2), queues=_queues(2, 3), seconds_max=20)
         result = await run_tablets_apart(plan)
     assert result.acknowledged == [3, 3]
