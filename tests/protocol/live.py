@@ -57,7 +57,7 @@ class LivePeer:
         await self._socket.wait_closed()
 
     async def read(self, reads: bool) -> None:
-        raise NotImplementedError
+        raise LookupError("stalls")
 
     async def _read(self) -> Map:
         try:
