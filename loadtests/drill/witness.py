@@ -33,13 +33,13 @@ class Witness(LiveClient):
         self.seen = Seen()
         self._versions: dict[tuple[str, str], int] = {}
 
-    async def _on(self, frame: Message) -> None:
+    async def received(self, frame: Message) -> None:
         if frame["t"] == "change":
             self._note(frame["ch"], frame["ent"], frame["ver"], patch="patch" in frame)
         elif frame["t"] == "snapshot":
             for entry in frame["entities"]:
                 self._note(frame["ch"], entry["ent"], entry["ver"], patch=False)
-        await super()._on(frame)
+        await super().received(frame)
 
     def _note(self, channel: str, ent: str, version: int, *, patch: bool) -> None:
         before = self._versions.get((channel, ent), 0)

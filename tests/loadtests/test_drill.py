@@ -93,7 +93,7 @@ SUBSCRIBED = {"t": "subscribed", "ch": "cart/1"}
 
 async def _tell(witness: Witness, *frames: dict) -> None:
     for frame in frames:
-        await witness._on(frame)
+        await witness.received(frame)
 
 
 async def test_a_witness_of_every_version_in_order_has_nothing_to_say(witness):
