@@ -110,7 +110,7 @@ async def test_a_version_that_comes_twice_is_noticed_although_the_client_ignores
 
 async def test_a_snapshot_of_what_the_client_had_is_noticed_over_a_reconnect(witness):
     await _tell(witness, SUBSCRIBED, _snapshot(3))
-    witness._disconnected()
+    witness.lost(1006)
     await _tell(witness, SUBSCRIBED, _snapshot(3))
     assert witness.seen.backwards == 1
 
