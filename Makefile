@@ -19,8 +19,8 @@ ARGS ?=
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(STAMP) ## Replay a day of shopping through the whole stack, kill a host in the middle, count (ARGS="--limit 500 --keep")
-	@$(BIN)/atrium demo $(ARGS)
+run: $(STAMP) ## Replay a day of shopping through the whole stack, then two tablets; kill hosts, count (ARGS="--limit 500 --keep")
+	@$(BIN)/atrium demo tour $(ARGS)
 
 test: $(STAMP) ## Run the tests (ARGS="-k journal")
 	@$(BIN)/python -m pytest $(ARGS)

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -18,10 +18,10 @@ from cluster.demo.ledger import Ledger
 from cluster.demo.reconcile import reconcile
 from cluster.demo.report import Kill, Result
 from cluster.demo.shoppers import Shoppers, Teller
+from cluster.demo.stage import Stage, Victim
 from cluster.demo.trackers import Trackers
 from cluster.demo.world import Customers, make_world
 from realtime.client.http import HttpClient
-from services.tokens import Tokens
 
 SHOPPERS: Final = 72
 """Baskets being filled at once."""
@@ -31,25 +31,6 @@ PAUSE_WINDOW_S: Final = 10.0
 TRACKER_PATIENCE_S: Final = 30.0
 DEADLINE_S: Final = 120.0
 """A client that gets no acknowledgement for so long gives up, and the demo fails."""
-
-
-class Victim(msgspec.Struct, frozen=True):
-    """An entity host on this machine."""
-
-    name: str
-    pid: int
-
-
-Victims = Callable[[], Awaitable[Sequence[Victim]]]
-
-
-class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the demo plays. `victims` None: nobody is killed."""
-
-    base_url: str
-    database_url: str
-    tokens: Tokens
-    victims: Victims | None
 
 
 class Scene(msgspec.Struct):
