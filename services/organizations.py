@@ -40,13 +40,13 @@ class Organizations:
     async def get(self, actor: Actor, organization_id: str) -> Organization:
         """For whoever acts for it, and for admins."""
         found = await self._store.organization(organization_id)
-        if found is None or not (actor.acts_for(organization_id) or actor.has_role("admin")):
+        if found is None or not (actor.acts_for(organization_id) or actor.runs_platform()):
             raise NotFound("There is no such organization.")
         return found
 
     async def add(self, actor: Actor, organization: Organization) -> tuple[Organization, bool]:
         """The organization, and whether this very one was there before. Admins only."""
-        if not actor.has_role("admin"):
+        if not actor.runs_platform():
             raise NotFound("There is no such resource.")
         check_currency(organization.currency)
         check_text(organization.name, "name", length_max=NAME_LENGTH_MAX, required=True)

@@ -24,6 +24,10 @@ class Actor(msgspec.Struct, frozen=True, array_like=True):
     def has_role(self, *roles: str) -> bool:
         return any(role in self.roles for role in roles)
 
+    def runs_platform(self) -> bool:
+        """An admin of the installation: one without an organization. An organization's admin is one there only."""
+        return "admin" in self.roles and not self.organizations
+
     def acts_for(self, organization_id: str) -> bool:
         return organization_id in self.organizations
 

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from actors.runtime.entity import Actor
+from domain.errors import NotFound
 from realtime.ports import Admission, DeviceKeepsCount, Entry
 from services.sessions import SessionEntry, Sessions
 
@@ -24,7 +25,13 @@ class SessionLedger:
     ) -> Admission:
         if not device_id or not actor.organizations or not actor.has_role(*STAFF):
             return await self._device.open(actor, device_id, epoch, first_unacked, conn_id, place)
-        opened = await self._sessions.open(actor, device_id, epoch, first_unacked, conn_id, place)
+        try:
+            opened = await self._sessions.open(actor, device_id, epoch, first_unacked, conn_id, place)
+        except NotFound:
+            if not place:
+                raise
+            # Not a place of theirs: its channels will say so. The queue is theirs all the same.
+            opened = await self._sessions.open(actor, device_id, epoch, first_unacked, conn_id, "")
         return Admission(**msgspec.structs.asdict(opened))
 
     async def settled(self, actor: Actor, admission: Admission, epoch: int) -> list[Entry]:
