@@ -51,6 +51,15 @@ def command_id(subject: str, device_id: str, epoch: int, seq: int) -> bytes:
     return device_command_id(subject, device_id, epoch, seq)
 
 
+class Ran(msgspec.Struct, frozen=True):
+    """What a command came to. `repeat`: it had been executed before. `remembered`: by its entity, so that it comes to
+    the same whenever it is sent again; a refusal and a no-op do not."""
+
+    frame: Result
+    repeat: bool = False
+    remembered: bool = False
+
+
 class Executor:
     """Has one command after another executed in the name of one connection's actor."""
 
@@ -63,13 +72,13 @@ class Executor:
         self._note = note_origin
         self._wall = wall
 
-    async def run(self, command: Command) -> tuple[Result, bool]:
-        """The command's first result, and whether this is a repeat of it. Raises `Temporary`: it has to come again."""
+    async def run(self, command: Command) -> Ran:
+        """The command's first result. Raises `Temporary`: it has to come again."""
         connection = self._connection
         device, seq = connection.device_id, command.seq
         correlation = f"{connection.conn_id}.{seq}"
         if not connection.scope.admits_entity(command.ent):
-            return results.rejected(command, "not_found"), False
+            return Ran(results.rejected(command, "not_found"))
         identifier = command_id(self.actor.subject, device, command.epoch, seq)
         try:
             hashed = body_hash(command)
@@ -92,13 +101,13 @@ class Executor:
         except Temporary:
             raise
         except BadFrameError as error:
-            return results.rejected(command, "invalid", str(error)), False
+            return Ran(results.rejected(command, "invalid", str(error)))
         except AtriumError as error:
-            return results.raised(command, error), False
+            return Ran(results.raised(command, error))
         except Exception:
             log.exception("command_failed", connection=connection.conn_id, seq=seq)
-            return results.refused(command, Failure("internal", 500, ""), correlation=correlation), False
-        return results.accepted(command, answer), answer.duplicate
+            return Ran(results.refused(command, Failure("internal", 500, ""), correlation=correlation))
+        return Ran(results.accepted(command, answer), answer.duplicate, not answer.noop)
 
 
 class CommandRunner:
@@ -155,12 +164,11 @@ class CommandRunner:
         """False when the command has to come again."""
         connection = self._connection
         try:
-            frame, repeat = await self._executor.run(command)
+            ran = await self._executor.run(command)
         except Temporary as error:
             connection.held(command.seq, error.failure.code, error.failure.retry_after_ms or RETRY_MS, self._clock())
             return False
-        if repeat:
-            frame = results.repeated(command, results.plain(frame))
+        frame = results.repeated(command, results.plain(ran.frame)) if ran.repeat else ran.frame
         connection.answered(frame, self._clock())
         return True
 

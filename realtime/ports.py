@@ -39,7 +39,10 @@ class Authenticator(Protocol):
 
 
 class Answer(Protocol):
-    """What a command came to: `EntityClient`'s answer fits."""
+    """What a command came to: `EntityClient`'s answer fits.
+
+    `noop`: there was nothing to do, and the entity does not remember the command.
+    """
 
     @property
     def version(self) -> int: ...
@@ -47,6 +50,8 @@ class Answer(Protocol):
     def duplicate(self) -> bool: ...
     @property
     def data(self) -> dict[str, Any] | None: ...
+    @property
+    def noop(self) -> bool: ...
 
 
 class WatchAnswer(Protocol):

@@ -3,7 +3,8 @@
 The target entity commits, then the session keeps the outcome, then the result goes out: so a result rests on both,
 and a crash between the two repeats nothing, for the target knows the command's id. Outcomes are kept in batches: the
 next command runs while those before it are being written down, and a long replay costs two writes per batch and
-command, not per command.
+command, not per command. Only what the target does not remember (a refusal, a no-op) is written down before anything
+else runs: sent again after a crash it is decided anew, and must not take effect behind what was given after it.
 
 A command whose `seq` was counted before is never run again: it gets its first result, or, with another body,
 `seq_reuse`. What is refused and holds clinical facts goes into the session's quarantine together with its result.
@@ -17,7 +18,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from domain.errors import AtriumError, Internal, Temporary
+from domain.errors import AtriumError, Internal, Temporary, Unavailable
 from domain.ids import derived_id
 from realtime import results
 from realtime.codec import BadFrameError
@@ -42,11 +43,15 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Outcome(msgspec.Struct):
-    """A command that has its result; `entry` is None when the ledger knows it already."""
+    """A command that has its result; `entry` is None when the ledger knows it already.
+
+    `fleeting`: only the ledger will remember it; as long as it does not, a repeat may come to something else.
+    """
 
     command: Command
     frame: Result
     entry: Entry | None
+    fleeting: bool = False
 
 
 class QueueRunner:
@@ -84,6 +89,7 @@ class QueueRunner:
         self._ran: dict[int, Entry] = {}
         self._kept: dict[int, dict[int, Entry]] = {}
         self._holds = 0
+        self._fleeting = 0
         self._acked = 0
         self._ack_told = 0
         self._closed = False
@@ -127,11 +133,13 @@ class QueueRunner:
                 else:
                     if holds == self._holds:
                         self._outcomes.append(outcome)
+                        self._fleeting += outcome.fleeting
                         self._flush()
                         continue
                 # one before it was held meanwhile: this one has to come again too, and its repeat is known
                 self._ran.pop(command.seq, None)
                 self._connection.skipped(command.seq, self._clock(), command.epoch)
+                self._wake()
         except Exception:
             log.exception("queue_failed", connection=self._connection.conn_id)
             self._end(Internal("the queue cannot go on"))
@@ -153,16 +161,31 @@ class QueueRunner:
         if epoch < self._admission.epoch:
             return self._refuse(command, hashed, "old_epoch")
         if self.refusal:
-            return self._refuse(command, hashed, self.refusal)
+            return self._refuse(command, hashed, self.refusal, fleeting=True)
         if command.schema != SCHEMA:
             return self._refuse(command, hashed, "schema_unsupported")
-        frame, repeat = await self._executor.run(command)
+        await self._fleeting_written()
+        ran = await self._executor.run(command)
+        frame = ran.frame
         lost = frame.status in {"rejected", "conflict"} and not frame.conflict_id
         if lost and self._port.clinical(command.ent, command.op):
-            return self._quarantine(command, hashed, frame)
+            return self._quarantine(command, hashed, frame, fleeting=True)
         original = results.plain(frame)
         entry = self._ran[seq] = Entry(epoch=epoch, seq=seq, hash=hashed, result=original)
-        return Outcome(command, results.repeated(command, original) if repeat else frame, entry)
+        return Outcome(command, results.repeated(command, original) if ran.repeat else frame, entry, not ran.remembered)
+
+    async def _fleeting_written(self) -> None:
+        """Before a command runs: what came before it cannot come to anything else any more.
+
+        Raises `Unavailable` when it could not be written down: this one has to come again behind it.
+        """
+        holds = self._holds
+        while self._fleeting and holds == self._holds and not self._closed:
+            self._flush()
+            if self._writing is not None:
+                await asyncio.wait({self._writing})
+        if holds != self._holds or self._closed:
+            raise Unavailable("What came before has to come again.", code="held", retry_after_ms=RETRY_MS)
 
     async def _known(self, epoch: int, seq: int) -> tuple[Entry | None, bool]:
         """The first result of this `seq`, if it is kept, and whether it was counted at all."""
@@ -179,11 +202,13 @@ class QueueRunner:
             kept = self._kept[epoch] = {entry.seq: entry for entry in entries}
         return kept.get(seq), epoch == connection.epoch
 
-    def _refuse(self, command: Command, hashed: bytes, code: str, detail: str = "") -> Outcome:
+    def _refuse(
+        self, command: Command, hashed: bytes, code: str, detail: str = "", *, fleeting: bool = False
+    ) -> Outcome:
         """Rejected before it ran: kept for people, whatever it is."""
-        return self._quarantine(command, hashed, results.rejected(command, code, detail))
+        return self._quarantine(command, hashed, results.rejected(command, code, detail), fleeting=fleeting)
 
-    def _quarantine(self, command: Command, hashed: bytes, frame: Result) -> Outcome:
+    def _quarantine(self, command: Command, hashed: bytes, frame: Result, *, fleeting: bool) -> Outcome:
         session_id = self._admission.session_id
         item_id = derived_id("quarantine", session_id, str(command.epoch), str(command.seq), hashed)
         frame.quarantined = item_id
@@ -197,13 +222,13 @@ class QueueRunner:
         )
         if command.epoch == self._connection.epoch:
             self._ran.setdefault(command.seq, entry)
-        return Outcome(command, frame, entry)
+        return Outcome(command, frame, entry, fleeting)
 
     # -- writing down, then telling ---------------------------------------------------------------
 
     def _flush(self) -> None:
         """Have the ledger keep what has come to an end: a whole batch, or what there is when nothing follows."""
-        ready = not self._queue or len(self._outcomes) >= self._limits.record_batch_max
+        ready = not self._queue or self._fleeting or len(self._outcomes) >= self._limits.record_batch_max
         if self._outcomes and ready and self._writing is None:
             self._writing = self._spawn(self._write())
 
@@ -212,6 +237,7 @@ class QueueRunner:
             outcomes, self._outcomes = self._outcomes, []
             await self._record(outcomes)
         finally:
+            self._fleeting = sum(outcome.fleeting for outcome in self._outcomes)
             self._writing = None
             self._flush()
 
@@ -223,6 +249,7 @@ class QueueRunner:
         except Temporary as error:
             self._hold_all(outcomes, error)
         except AtriumError as error:
+            self.close()
             self._end(error)
         except Exception:
             log.exception("outcomes_not_recorded", connection=self._connection.conn_id)

@@ -15,7 +15,7 @@ DOCUMENT = "document"
 
 
 class Answered(Protocol):
-    """The answer to one command or read. `view` is already encoded as it was asked for."""
+    """The answer to one command or read. `view` is already encoded as it was asked for. `noop`: nothing was written."""
 
     @property
     def version(self) -> int: ...
@@ -25,6 +25,8 @@ class Answered(Protocol):
     def data(self) -> dict[str, Any] | None: ...
     @property
     def view(self) -> bytes: ...
+    @property
+    def noop(self) -> bool: ...
 
 
 class Entities(Protocol):

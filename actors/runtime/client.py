@@ -58,12 +58,16 @@ class Transport(Protocol):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of a request: the entity's version, whether this repeats an earlier answer, reply map, view."""
+    """What became of a request: the entity's version, whether this repeats an earlier answer, reply map, view.
+
+    `noop`: nothing was written, so the entity does not know the command's id: a repeat is decided anew.
+    """
 
     version: int
     duplicate: bool
     data: dict[str, Any] | None
     view: bytes
+    noop: bool = False
 
 
 class EntityClient:
@@ -249,7 +253,7 @@ class EntityClient:
         if reply.status == OK:
             del self._calls[reply.corr]
             if not call.future.done():
-                call.future.set_result(Answer(reply.version, reply.duplicate, reply.data, reply.view))
+                call.future.set_result(Answer(reply.version, reply.duplicate, reply.data, reply.view, reply.noop))
         elif reply.status == FAILED and reply.failure is not None:
             self._fail(call, rebuild(reply.failure))
         else:

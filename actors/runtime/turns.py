@@ -259,7 +259,7 @@ class Turns:
         except Exception:
             self._poison(cell, env, sink)
             return
-        reply = Reply(env.corr, OK, cell.version, data=decision.reply, view=view)
+        reply = Reply(env.corr, OK, cell.version, data=decision.reply, view=view, noop=True)
         corr = env.corr
 
         def release() -> None:

@@ -55,7 +55,10 @@ class Envelope(msgspec.Struct, array_like=True):
 
 
 class Reply(msgspec.Struct, array_like=True):
-    """The answer to one envelope. `view` is already encoded as asked; `data` is the decision's reply map."""
+    """The answer to one envelope. `view` is already encoded as asked; `data` is the decision's reply map.
+
+    `noop`: a command was accepted and nothing was written, so that a repeat of it is decided anew.
+    """
 
     corr: int
     status: int
@@ -64,6 +67,7 @@ class Reply(msgspec.Struct, array_like=True):
     data: dict[str, Any] | None = None
     view: bytes = b""
     failure: Failure | None = None
+    noop: bool = False
 
 
 class Change(msgspec.Struct, array_like=True):

@@ -26,6 +26,7 @@ class Answer(msgspec.Struct):
     view: bytes = b""
     duplicate: bool = False
     data: dict[str, Any] | None = None
+    noop: bool = False
 
 
 class Entities:

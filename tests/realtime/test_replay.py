@@ -224,6 +224,44 @@ async def test_what_was_executed_but_not_counted_is_sent_again_and_answered_from
         assert house.session().view()["last_seq"] == 2
 
 
+@pytest.mark.parametrize("forgotten", [Invalid("no"), Answer(4, noop=True)], ids=["refused", "nothing to do"])
+async def test_what_its_entity_forgets_is_counted_before_the_next_command_runs(forgotten: Any) -> None:
+    """Sent again after a crash it is decided anew: it must not take effect behind a command that came after it."""
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.ledger.hold = True
+        house.port.outcome = lambda call: forgotten if call["op"] == "leave" else None
+        wire.feed(command(1, ROOM, "leave"), note(2), note(3))
+        await settle(60)
+        assert [call["op"] for call in house.port.calls] == ["leave"]
+        house.ledger.failing = Unavailable("the journal is away")
+        house.ledger.release()
+        await settle(60)
+        assert [call["op"] for call in house.port.calls] == ["leave"]
+        assert sorted(one["ref"] for one in wire.take("error")) == [1, 2, 3]
+        house.ledger.failing = None
+        house.port.outcome = lambda _: None
+        assert [one[:2] for one in await results(wire, command(1, ROOM, "leave"), note(2), note(3))] == [
+            (1, "applied"),
+            (2, "applied"),
+            (3, "applied"),
+        ]
+        assert [call["op"] for call in house.port.calls] == ["leave", "leave", "append_note", "append_note"]
+
+
+async def test_a_replaced_connection_runs_nothing_behind_what_it_could_not_count() -> None:
+    async with clinic() as house:
+        old = await house.tablet()
+        house.ledger.hold = True
+        house.port.outcome = lambda call: Invalid("no") if call["op"] == "leave" else None
+        old.feed(command(1, ROOM, "leave"), note(2))
+        await settle(60)
+        await house.tablet()
+        house.ledger.release()
+        await settle(60)
+        assert [call["op"] for call in house.port.calls] == ["leave"]
+
+
 async def test_commands_of_an_old_epoch_are_kept_for_people_and_not_run() -> None:
     async with clinic() as house:
         wire = await house.tablet(epoch=2)
