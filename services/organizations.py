@@ -45,8 +45,9 @@ class Organizations:
         return found
 
     async def add(self, actor: Actor, organization: Organization) -> tuple[Organization, bool]:
-        """The organization, and whether this very one was there before. Admins only."""
-        if not actor.runs_platform():
+        """The organization, and whether this very one was there before. For the platform's admins and its own."""
+        its_own = actor.has_role("admin") and actor.acts_for(organization.id)
+        if not its_own and not actor.runs_platform():
             raise NotFound("There is no such resource.")
         check_currency(organization.currency)
         check_text(organization.name, "name", length_max=NAME_LENGTH_MAX, required=True)
