@@ -210,6 +210,8 @@ def test_a_struck_point_stays_visible_and_counts_no_more() -> None:
     struck = desk.view()["points"][uid("b")]["struck"]
     assert (struck["reason"], struck["by"], struck["device"]) == ("wrong patient side", "quinn", "tablet-2")
     assert alerts(desk) == set()
+    desk.do(wastage(), PIA)
+    assert alerts(desk) == set()
     assert desk.do(strike("b"), PIA) == NOTHING
     desk.do(strike("b", "typed twice"), PIA)
     assert desk.view()["points"][uid("b")]["struck"] == struck
