@@ -14,7 +14,7 @@ def test_every_stamp_is_later_than_all_before_it(steps: list[tuple[int, int | No
     now = 0
     clock = HybridClock(lambda: now, "d")
     last = ""
-    for now, seen in steps:  # noqa: B007 - the clock reads it
+    for now, seen in steps:
         if seen is not None:
             clock.observe(stamp(seen, 7, "other"))
         given_now = clock.now()

@@ -291,7 +291,7 @@ async def open_house(
     clock, store = ManualClock(), MemoryStore()
     journal = MemoryJournal(store)
     async with LocalRuntime(journal, journal, kinds, clock=clock) as local:
-        catalog, dead_letters, locations = MemoryCatalog(), MemoryDeadLetters(), MemoryLocations()
+        catalog, dead_letters, locations = MemoryCatalog(), MemoryDeadLetters(), MemoryLocations(store)
         gateway = GatewayRuntime(
             gateway_id="gateway-1",
             client=wrap(local.client),

@@ -115,9 +115,7 @@ async def test_two_doses_written_offline_are_both_kept_until_somebody_decides(pr
         ready = await pia.command(ent, "set_status", {"from": "draft", "to": "ready"})
         signed = await pia.command(ent, "sign", practice_signature(state, practice.token(PIA)))
         assert (ready.status, signed.status, signed.code) == ("applied", "rejected", "conflicts_open")
-        decided = await quinn.command(
-            ent, "resolve", dict(conflict_id=conflict_id, value="2 U", reason="agreed")
-        )
+        decided = await quinn.command(ent, "resolve", {"conflict_id": conflict_id, "value": "2 U", "reason": "agreed"})
         assert decided.status == "applied"
         await chart.until(lambda one: one.state()["open_conflicts"] == 0)
         if chart.state()["status"] == "draft":
