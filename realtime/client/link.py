@@ -146,6 +146,8 @@ class Link:
             log.warning("frame_not_understood", error=type(error).__name__)
         except (OSError, InvalidHandshake, TimeoutError):
             pass
+        except Exception:
+            log.exception("link_failed")  # a full disk, a listener that raised: the next connection may do better
         finally:
             self._peer.lost(code)
         return pause

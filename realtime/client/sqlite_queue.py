@@ -122,8 +122,10 @@ class SqliteQueue:
             yield Kept(key, epoch, seq, json.loads(body), json.loads(result))
 
     def key_of(self, seq: int) -> int:
-        """The key of a command of this epoch."""
-        rows = list(self._store.rows("SELECT key FROM commands WHERE epoch = ? AND seq = ?", self._store.epoch, seq))
+        """The key of a command of this epoch that is on disk."""
+        rows = list(
+            self._store.committed("SELECT key FROM commands WHERE epoch = ? AND seq = ?", self._store.epoch, seq)
+        )
         return int(rows[0][0])
 
     def seen(self, key: int) -> None:

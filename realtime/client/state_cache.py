@@ -4,9 +4,11 @@ A cache: losing it, or its newest seconds, costs a longer snapshot. It is writte
 at the latest when `flush` is called.
 """
 
+import contextlib
 import json
 from typing import Any
 
+from realtime.client.errors import StoreError
 from realtime.client.store import DeviceStore, dump
 
 
@@ -27,10 +29,11 @@ class StateCache:
         """ent → (version, state)."""
         if channel not in self._members:
             return {}
-        self.flush()
+        with contextlib.suppress(StoreError):  # what could not be written comes again with the snapshot
+            self.flush()
         return {
             ent: (version, json.loads(state))
-            for ent, version, state in self._store.rows(
+            for ent, version, state in self._store.committed(
                 "SELECT ent, ver, state FROM members JOIN states USING (ent) WHERE channel = ? ORDER BY ent", channel
             )
         }

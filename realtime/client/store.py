@@ -145,6 +145,10 @@ class DeviceStore:
     def rows(self, sql: str, *parameters: Any) -> Iterable[tuple[Any, ...]]:
         """What is on disk; what waits is written first."""
         self.commit()
+        return self.committed(sql, *parameters)
+
+    def committed(self, sql: str, *parameters: Any) -> Iterable[tuple[Any, ...]]:
+        """As `rows`, without writing first."""
         return self._connection.execute(sql, parameters).fetchall()
 
     def change_epoch(self, epoch: int) -> None:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from actors.runtime.limits import DEFAULTS as RUNTIME
+from realtime.client.limits import DEFAULTS as CLIENT
 from realtime.limits import DEFAULTS as REALTIME
 from serve.limits import DEFAULTS as GATEWAY
 from tests.docs.pages import rows, section
@@ -12,6 +13,7 @@ PLACES = {
     "docs/runtime.md": RUNTIME,
     "docs/protocol.md": REALTIME,
     "docs/api.md": GATEWAY,
+    "docs/devices.md": CLIENT,
 }
 
 

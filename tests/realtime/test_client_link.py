@@ -286,3 +286,22 @@ async def test_a_bad_gateway_is_not_hammered() -> None:
             await (await house.welcomed()).close(4001)
         await house.line()
         assert backoff._failures >= 4
+
+
+class Unwritable(MemoryQueue):
+    full = True
+
+    def skip_to(self, seq: int) -> None:
+        if self.full:
+            self.full = False
+            raise StoreError("disk full")
+        super().skip_to(seq)
+
+
+async def test_a_disk_that_is_full_for_a_moment_does_not_end_the_client() -> None:
+    async with scripted() as house, client_of(house, queue=Unwritable()) as client:
+        await house.welcomed()
+        line = await house.welcomed()
+        waiting = asyncio.create_task(client.command(ROOM, "claim"))
+        await line.result(await line.hear("command"))
+        assert (await waiting).ok
