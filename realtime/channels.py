@@ -25,6 +25,15 @@ def is_group(name: str) -> bool:
     return _GROUP.fullmatch(name) is not None
 
 
+def is_personal(name: str) -> bool:
+    """Whether the group is one person's, whatever their rights are now: members join it by what that person did.
+
+    One's own orders stay one's own; a clinic's documents and rooms are seen only by who works there.
+    """
+    party, _, rest = name.partition("/")
+    return party == "user" and rest.rpartition("/")[2] in {"documents", "rooms"}
+
+
 def shows_presence(name: str, roles: Iterable[str], *, narrowed: bool = False) -> bool:
     """Whether people on this channel see each other: never around a cart or an order, and never customers or
     (`narrowed`) whoever sees only part of the state by a share link."""

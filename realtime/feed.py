@@ -1,12 +1,12 @@
 """What a gateway remembers of a watched entity, a channel, and one connection's interest in a channel."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from actors.runtime.entity import Actor
-from realtime.channels import Ref
+from realtime.channels import Ref, is_personal
 from realtime.codec import Codec
 from realtime.frames import ChangeFrame, Origin, ServerSignal
 from realtime.outbox import Key
@@ -101,9 +101,11 @@ class Sub:
     `ahead` names entities of which this connection already has a later version than the feed has seen.
     `as_state`: it wants whole states, not patches. `coalesces`: when its consumer is slow, the newest state
     replaces what waits.
+    `seen`, on a personal group, has the entities of which it was asked whether this subscriber may see them, True for
+    those that it may. None on all others: there, who may see the group may see its members.
     """
 
-    __slots__ = ("ahead", "as_state", "channel", "coalesces", "overflowed", "pending", "subscriber")
+    __slots__ = ("ahead", "as_state", "channel", "coalesces", "overflowed", "pending", "seen", "subscriber")
 
     def __init__(self, subscriber: Subscriber, channel: "Channel", *, as_state: bool, coalesces: bool) -> None:
         self.subscriber = subscriber
@@ -113,6 +115,15 @@ class Sub:
         self.pending: list[tuple[Feed, Update]] | None = []
         self.overflowed = False
         self.ahead: dict[str, int] = {}
+        self.seen: dict[str, bool] | None = {} if is_personal(channel.name) else None
+
+    def admit(self, reads: Iterable["Read"]) -> None:
+        """These were read in the subscriber's own name."""
+        if self.seen is not None:
+            self.seen |= {f"{read.ref[0]}/{read.ref[1]}": True for read in reads}
+
+    def sees(self, ent: str) -> bool:
+        return self.seen is None or self.seen.get(ent, False)
 
 
 class Channel:
@@ -158,6 +169,19 @@ class Channel:
         self.turn += 1
         subscribers = list(self.subs)
         return subscribers[self.turn % len(subscribers)].actor
+
+    def ask_again(self) -> None:
+        """Whoever was refused an entity may have been too early, or has other rights by now."""
+        for sub in self.subs.values():
+            if sub.seen is not None:
+                sub.seen = {ent: True for ent, admitted in sub.seen.items() if admitted}
+
+    def askers(self) -> list[Actor]:
+        """In whose names to read a member: of a personal group in each, for their rights may differ."""
+        actor = self.next_actor()
+        if actor is None or not is_personal(self.name):
+            return [] if actor is None else [actor]
+        return [actor, *{one.actor: None for one in self.subs if one.actor != actor}]
 
 
 class Feed:
@@ -212,3 +236,14 @@ class Read(msgspec.Struct, frozen=True):
     ref: Ref
     version: int
     view: bytes
+
+
+def departed_of(group: str, pending: Iterable[tuple[Feed, Update]]) -> set[str]:
+    """Of which entities the last thing heard is that they left the group."""
+    gone: set[str] = set()
+    for feed, update in pending:
+        if group in update.left:
+            gone.add(feed.ent)
+        elif not update.signal:
+            gone.discard(feed.ent)
+    return gone

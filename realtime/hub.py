@@ -18,7 +18,7 @@ import structlog
 from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_MSGPACK, Change
 from domain.errors import AtriumError, Forbidden, NotFound, Unavailable
-from realtime.channels import Ref, entity_ref, is_group
+from realtime.channels import Ref, entity_ref, is_group, is_personal
 from realtime.feed import UNKNOWN, Channel, Feed, Read, Sub, Subscriber
 from realtime.frames import Reference
 from realtime.limits import DEFAULTS, Limits
@@ -51,7 +51,7 @@ class Hub:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.gateway = gateway
-        self.table = Table(limits, self._gap, wall)
+        self.table = Table(limits, self._gap, wall, self._unseen)
         self._client = client
         self._bus = bus
         self._groups = groups
@@ -249,11 +249,13 @@ class Hub:
             refs = dict.fromkeys([*members[: self._limits.group_members_max], *channel.members])
             have = {feed.ent: feed.version for feed in channel.members.values()}
             reads = await self._read_all(list(refs), actor, have)
+            channel.ask_again()
             there = set(members)
             unchanged = [one for one, version in known.items() if one.ref not in there and one.version == version]
             for read in reads:
                 self.table.found(channel, read)
-            for feed in unchanged if self._complete(members) else ():
+            agreed = all(one.actor == actor for one in channel.subs) or not is_personal(channel.name)
+            for feed in unchanged if agreed and self._complete(members) else ():
                 self.table.missed_leave(channel, feed)
         except (NotFound, Forbidden) as error:
             self._revoke(channel, actor, error)
@@ -309,22 +311,43 @@ class Hub:
     async def _read_again(self, feed: Feed) -> Read | None:
         own = feed.own
         for channel in feed.channels():
-            actor = channel.next_actor()
-            if actor is None:
-                continue
-            try:
-                if channel is own:
-                    answer = await self._client.watch(*feed.ref, gateway=self.gateway, actor=actor, have=feed.version)
+            for actor in channel.askers():
+                try:
+                    if channel is own:
+                        answer = await self._client.watch(
+                            *feed.ref, gateway=self.gateway, actor=actor, have=feed.version
+                        )
+                    else:
+                        answer = await self._client.read(*feed.ref, actor=actor, want=VIEW_MSGPACK, have=feed.version)
+                except (NotFound, Forbidden) as error:
+                    if channel is own:
+                        self._revoke(channel, actor, error)
+                        return None
                 else:
-                    answer = await self._client.read(*feed.ref, actor=actor, want=VIEW_MSGPACK, have=feed.version)
-            except (NotFound, Forbidden) as error:
-                if channel is own:
-                    self._revoke(channel, actor, error)
-                else:
-                    self.table.expel(channel, feed)
+                    return Read(feed.ref, answer.version, answer.view)
+            if channel.subs:
+                self.table.expel(channel, feed)
                 return None
-            return Read(feed.ref, answer.version, answer.view)
         return None
+
+    # -- personal groups --------------------------------------------------------------------------
+
+    def _unseen(self, sub: Sub, feed: Feed) -> None:
+        """Find out, in the subscriber's own name, whether it may see this; once until members are compared again."""
+        if sub.seen is not None and feed.ent not in sub.seen:
+            sub.seen[feed.ent] = False
+            self._spawn(self._let_in(sub, feed))
+
+    async def _let_in(self, sub: Sub, feed: Feed) -> None:
+        try:
+            for _ in range(_SUBSCRIBE_ATTEMPTS):
+                reads = await self._read_all([feed.ref], sub.subscriber.actor, {})
+                if not reads or self.table.let_in(sub, reads[0]):
+                    return
+        except (AtriumError, OSError) as error:
+            log.info("member_not_read", channel=sub.channel.name, error=repr(error))
+        if sub.seen is not None:
+            sub.seen.pop(feed.ent, None)  # with the next change it is asked again
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -14,31 +14,28 @@ from actors.runtime.wire import Change
 from domain.hlc import stamp
 from domain.merge_patch import apply
 from realtime.channels import Ref
-from realtime.feed import NOTHING, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, unpack
+from realtime.feed import NOTHING, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, departed_of, unpack
 from realtime.frames import ChangeFrame, Entry, Origin, Reference, Snapshot, Subscribed
 from realtime.limits import Limits
 
 log = structlog.get_logger()
 
 
-def _departed(group: str, pending: Iterable[tuple[Feed, Update]]) -> set[str]:
-    """Of which entities the last thing heard is that they left the group."""
-    gone: set[str] = set()
-    for feed, update in pending:
-        if group in update.left:
-            gone.add(feed.ent)
-        elif not update.signal:
-            gone.discard(feed.ent)
-    return gone
-
-
 class Table:
-    def __init__(self, limits: Limits, on_gap: Callable[[Feed], None], wall_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        on_gap: Callable[[Feed], None],
+        wall_ms: Callable[[], int],
+        on_unseen: Callable[[Sub, Feed], None] = lambda _sub, _feed: None,
+    ) -> None:
+        """`on_unseen`: a personal group has news of an entity that this subscriber was not found to see."""
         self.channels: dict[str, Channel] = {}
         self.feeds: dict[Ref, Feed] = {}
         self.resyncs = 0
         self._limits = limits
         self._on_gap = on_gap
+        self._on_unseen = on_unseen
         self._wall_ms = wall_ms
         self._origins: dict[bytes, tuple[str, int, int]] = {}
         self._older_origins: dict[bytes, tuple[str, int, int]] = {}
@@ -117,11 +114,12 @@ class Table:
 
         `gone`: what the subscriber has and is in the group no more.
         """
-        departed = _departed(sub.channel.name, sub.pending or ())
+        departed = departed_of(sub.channel.name, sub.pending or ())
         fresh: list[Read] = []
         delivered: dict[str, int] = {}
         unheard: list[Feed] = []
         others = sub.channel.live()
+        sub.admit(reads)
         for read in reads:
             feed = self._feed(read.ref)
             if sub.channel.ref is None and feed.ent not in departed and self._enrol(sub.channel, feed) and others:
@@ -169,6 +167,9 @@ class Table:
 
     def _catch_up(self, sub: Sub, feed: Feed, update: Update, delivered: dict[str, int]) -> None:
         """Deliver what came between registration and snapshot, unless the snapshot has it."""
+        if not sub.sees(feed.ent):
+            self._on_unseen(sub, feed)
+            return
         before = delivered.get(feed.ent, 0)
         if not update.signal:
             bare = update.patch is NOTHING
@@ -247,6 +248,18 @@ class Table:
             self._start_over(feed, unheard_by=channel)
         elif not feed.resyncing:
             self.refreshed(feed, read.version, read.view)
+
+    def let_in(self, sub: Sub, read: Read) -> bool:
+        """`sub` may see this, as it was just read in its own name. False: the entity has moved on, read it again."""
+        feed = sub.channel.members.get(read.ref)
+        if sub.seen is None or feed is None or sub.channel.subs.get(sub.subscriber) is not sub:
+            return True
+        if read.version < feed.version:
+            return False
+        sub.seen[feed.ent] = True
+        sub.ahead[feed.ent] = read.version
+        self._hand(sub, feed, Update(read.version, stamp(self._wall_ms()), view=read.view), {})
+        return True
 
     def missed_leave(self, channel: Channel, feed: Feed) -> None:
         """A member of a watched group that does not belong to it any more, as was just found out."""
@@ -336,6 +349,10 @@ class Table:
         for sub in channel.subs.values():
             if sub.pending is not None:
                 self._hold(sub, feed, update)
+                continue
+            if not sub.sees(feed.ent):
+                if not left:
+                    self._on_unseen(sub, feed)
                 continue
             if sub.ahead and not update.signal:
                 ahead = sub.ahead.get(feed.ent, UNKNOWN)
