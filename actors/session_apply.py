@@ -8,6 +8,7 @@ import msgspec
 from actors.runtime.entity import Meta
 from actors.session_commands import Outcome
 from actors.session_state import (
+    DECIDED_KEPT,
     OFFERS_REMEMBERED,
     RESULTS_KEPT,
     Access,
@@ -228,6 +229,9 @@ def _restored(state: SessionState, event: Restored, meta: Meta) -> None:  # noqa
 def _resolved(state: SessionState, event: Resolved, meta: Meta) -> None:  # noqa: ARG001
     item = state.quarantine.pop(event.item_id)
     state.quarantine_bytes -= len(item.command)
+    state.decided[event.item_id] = True
+    if len(state.decided) > DECIDED_KEPT:
+        del state.decided[next(iter(state.decided))]
 
 
 _UNLISTED: Final = frozenset({Recorded, Acked, Touched})

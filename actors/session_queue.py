@@ -203,9 +203,10 @@ def _new_entries(state: SessionState, entries: tuple[Outcome, ...]) -> list[Outc
             if entry.command is None or known == entry.hash:
                 continue  # a retry after a lost reply
         if entry.command is not None:
-            if entry.item_id in state.quarantine or entry.item_id in items:
-                if entry.seq <= last_seq:
-                    continue
+            known_item = entry.item_id in state.quarantine or entry.item_id in items
+            if entry.seq <= last_seq and (known_item or entry.item_id in state.decided):
+                continue
+            if known_item:
                 raise invalid_field(f"entries.{number}.item_id", "duplicate", "Another command is kept under this id.")
             items.add(entry.item_id)
         new.append(msgspec.structs.replace(entry, result=_shortened(entry.result)))

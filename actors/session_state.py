@@ -30,6 +30,8 @@ EPOCHS_MAX: Final = 1_000
 """Epochs of one device at one session. Their watermarks are kept for ever."""
 QUARANTINE_ITEMS_MAX: Final = 500
 """Unresolved commands in quarantine."""
+DECIDED_KEPT: Final = 512
+"""Newest items of the quarantine that were resolved: sent once more, they do not come back."""
 QUARANTINE_BYTES_MAX: Final = 2 * 1024 * 1024
 """The same, packed."""
 DOCUMENTS_MAX: Final = 50
@@ -265,6 +267,7 @@ class SessionState(msgspec.Struct, omit_defaults=True, kw_only=True):
     counts: dict[int, Count]
     quarantine: dict[str, Quarantined] = {}
     quarantine_bytes: int = 0
+    decided: dict[str, bool] = {}
     work: Work = Work()
     offers: dict[str, Offer] = {}
     taken: dict[str, str] = {}

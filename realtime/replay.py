@@ -39,6 +39,8 @@ UNREADABLE_LENGTH_MAX: Final = 16_384
 _SECRETS: Final = frozenset({"proof"})
 """Arguments that are nobody's to keep: a login just made."""
 
+_UNKEEPABLE: Final = (TypeError, ValueError, RecursionError, OverflowError)
+
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -88,6 +90,7 @@ class QueueRunner:
         self._writing: asyncio.Task[None] | None = None
         self._ran: dict[int, Entry] = {}
         self._kept: dict[int, dict[int, Entry]] = {}
+        self._in_doubt = False
         self._holds = 0
         self._fleeting = 0
         self._acked = 0
@@ -191,6 +194,8 @@ class QueueRunner:
         """The first result of this `seq`, if it is kept, and whether it was counted at all."""
         connection = self._connection
         if epoch == connection.epoch:
+            if self._in_doubt:
+                await self._look_again()
             here = self._ran.get(seq)
             if here is not None:
                 return here, True
@@ -201,6 +206,14 @@ class QueueRunner:
             entries = await self._ledger.settled(self._executor.actor, self._admission, epoch)
             kept = self._kept[epoch] = {entry.seq: entry for entry in entries}
         return kept.get(seq), epoch == connection.epoch
+
+    async def _look_again(self) -> None:
+        """Outcomes that were not confirmed may be kept all the same: then these are the ones that count."""
+        epoch = self._connection.epoch
+        for entry in await self._ledger.settled(self._executor.actor, self._admission, epoch):
+            if entry.seq > self._admission.last_seq:
+                self._ran.setdefault(entry.seq, entry)
+        self._in_doubt = False
 
     def _refuse(
         self, command: Command, hashed: bytes, code: str, detail: str = "", *, fleeting: bool = False
@@ -275,19 +288,30 @@ class QueueRunner:
         self._skip([*waiting, *self._queue])
 
     def _hold_all(self, outcomes: list[Outcome], error: Temporary) -> None:
-        """They were executed but not counted: sent again they are answered by the entities' own memory."""
+        """They were executed, and perhaps counted: sent again they are answered from what the ledger has by then, or
+        by the entities' own memory."""
         self._holds += 1
         retry_ms = error.failure.retry_after_ms or RETRY_MS
         first, *others = [*outcomes, *self._outcomes]
         for outcome in (first, *others):
             self._ran.pop(outcome.command.seq, None)
+        self._in_doubt = True
+        self._kept.clear()
         command = first.command
         self._connection.held(command.seq, error.failure.code, retry_ms, self._clock(), command.epoch)
         self._outcomes.clear()
         self._skip([*(one.command for one in others), *self._queue])
 
+    def _forget(self, outcome: Outcome) -> None:
+        """It was not counted. What this `seq` was counted with before, if it was, stays."""
+        seq = outcome.command.seq
+        if outcome.entry is not None and self._ran.get(seq) is outcome.entry:
+            del self._ran[seq]
+
     def _skip(self, commands: list[Command]) -> None:
         self._queue.clear()
+        for command in commands:
+            self._connection.rewind(command.seq, command.epoch)
         for command in commands:
             self._connection.skipped(command.seq, self._clock(), command.epoch)
         self._wake()
@@ -311,12 +335,20 @@ class QueueRunner:
 def _whole(command: Command) -> dict[str, Any]:
     whole: dict[str, Any] = {
         name: getattr(command, name)
-        for name in ("ent", "op", "args", "base_ver", "base_fver", "hlc", "schema")
+        for name in ("ent", "op", "base_ver", "base_fver", "hlc", "schema")
         if getattr(command, name) not in (None, "")
     }
-    whole["args"] = {name: value for name, value in command.args.items() if name not in _SECRETS}
+    args = {name: value for name, value in command.args.items() if name not in _SECRETS}
     try:
-        _pack(whole)
-    except (TypeError, ValueError, RecursionError, OverflowError):
-        whole["args"] = {"unreadable": repr(command.args)[:UNREADABLE_LENGTH_MAX]}
-    return whole
+        msgspec.json.encode(args)  # people read it as JSON, the session keeps it as msgpack
+        _pack(args)
+    except _UNKEEPABLE:
+        args = {"unreadable": _described(args)}
+    return {**whole, "args": args}
+
+
+def _described(args: dict[str, Any]) -> str:
+    try:
+        return repr(args)[:UNREADABLE_LENGTH_MAX]
+    except (RecursionError, ValueError):
+        return "nested too deeply"

@@ -290,6 +290,18 @@ def test_what_was_resolved_leaves_the_quarantine_once_and_stays_in_the_journal()
     assert desk.state.quarantine_bytes == 0
 
 
+def test_what_was_resolved_does_not_come_back_when_its_device_sends_it_once_more() -> None:
+    """A number given twice moves no watermark: only the item's id says that people have dealt with it."""
+    desk = with_quarantine()
+    reused = refused_outcome(1, body="another", code="seq_reuse")
+    recorded(desk, reused)
+    decided = Resolve(item_id=reused.item_id, action="discard", reason="a copy of the tablet")
+    desk.do(decided, QUINN)
+    recorded(desk, reused)
+    assert [type(event).__name__ for event in desk.events()][-2:] == ["Recorded", "Resolved"]
+    assert reused.item_id not in desk.view()["quarantine"]
+
+
 def test_resolving_needs_a_reason() -> None:
     desk = with_quarantine()
     command = Resolve(item_id=item_of(2), action="discard", reason=" ")

@@ -10,6 +10,7 @@ from actors.runtime.entity import Actor
 from actors.session import SessionKind
 from actors.session_commands import Ack, Close, Open, Outcome, Recall, Record, Touch, session_id_of
 from actors.session_state import SessionState
+from domain.errors import Unavailable
 from realtime.ports import Admission, Entry
 from tests.actors.desk import Desk
 from tests.realtime.entities import Entities
@@ -18,13 +19,15 @@ PIA = Actor("pia", ("provider",), ("clinic-1",))
 
 
 class DeskLedger:
-    """`hold` keeps records until `release`; `failing` is raised by them instead."""
+    """`hold` keeps records until `release`; `failing` is raised by them instead. `lost_answers`: so many records are
+    kept, and nobody is told."""
 
     def __init__(self, entities: Entities) -> None:
         self.desks: dict[str, Desk[SessionState]] = {}
         self.records: list[list[tuple[int, int]]] = []
         self.failing: Exception | None = None
         self.hold = False
+        self.lost_answers = 0
         self.closed: list[int] = []
         self._entities = entities
         self._gate = asyncio.Event()
@@ -79,6 +82,9 @@ class DeskLedger:
         outcomes = tuple(msgspec.convert(msgspec.structs.asdict(entry), Outcome) for entry in entries)
         self.do(admission.session_id, Record(generation=admission.generation, entries=outcomes), actor)
         self.records.append([(entry.epoch, entry.seq) for entry in entries])
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise Unavailable("no answer")
 
     async def acked(self, actor: Actor, admission: Admission, epoch: int, upto: int) -> None:
         self.do(admission.session_id, Ack(epoch=epoch, upto=upto), actor)

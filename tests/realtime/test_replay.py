@@ -249,6 +249,23 @@ async def test_what_its_entity_forgets_is_counted_before_the_next_command_runs(f
         assert [call["op"] for call in house.port.calls] == ["leave", "leave", "append_note", "append_note"]
 
 
+async def test_an_outcome_that_was_kept_though_nobody_said_so_is_the_one_that_counts() -> None:
+    """The commit of a refusal went through and its answer was lost; meanwhile the command would be accepted."""
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.ledger.lost_answers = 1
+        house.port.outcome = lambda _: Invalid("no", code="unknown_product")
+        wire.feed(note(1))
+        await settle(60)
+        assert [one["ref"] for one in wire.take("error")] == [1]
+        house.port.outcome = lambda _: None
+        wire.feed(note(1))
+        await settle(60)
+        (told,) = wire.take("result")
+        assert (told["status"], told["original"]["code"]) == ("duplicate", "unknown_product")
+        assert len(house.port.calls) == 1
+
+
 async def test_a_replaced_connection_runs_nothing_behind_what_it_could_not_count() -> None:
     async with clinic() as house:
         old = await house.tablet()
