@@ -27,7 +27,7 @@ from actors.document_events import (
     WastageRecorded,
 )
 from actors.document_facts import fact_length
-from actors.document_registers import register_at, resolved_stamp
+from actors.document_registers import LINKED, register_at, resolved_stamp
 from actors.document_state import (
     Addendum,
     Alert,
@@ -102,20 +102,29 @@ def _register_set(state: DocumentState, event: RegisterSet, meta: Meta) -> None:
 
 
 def _put(state: DocumentState, name: str, value: str | int | bool, stamp: Stamp, version: int) -> None:
-    """A run of changes by one person on one device keeps the version it began from."""
     before = register_at(state, name)
-    base_fver = 0
+    state.text_length += text_length(value)
     if isinstance(before, Register):
+        state.text_length -= text_length(before.value)
+    register = _next(before if isinstance(before, Register) else None, value, stamp, version)
+    if not name.startswith("point/"):
+        state.fields[name] = register
+        return
+    _, point_id, name_in_point = name.split("/")
+    plan = state.points[point_id].plan
+    plan[name_in_point] = register
+    linked = LINKED.get(name_in_point, "")
+    if linked in plan:
+        plan[linked] = _next(plan[linked], plan[linked].value, stamp, version)
+
+
+def _next(before: Register | None, value: str | int | bool, stamp: Stamp, version: int) -> Register:
+    """A run of changes by one person on one device keeps the version it began from."""
+    base_fver = 0
+    if before is not None:
         same_hand = stamp.device != "" and (before.stamp.by, before.stamp.device) == (stamp.by, stamp.device)
         base_fver = before.base_fver if same_hand else before.fver
-        state.text_length -= text_length(before.value)
-    state.text_length += text_length(value)
-    register = Register(value=value, fver=version, stamp=stamp, base_fver=base_fver)
-    if name.startswith("point/"):
-        _, point_id, name_in_point = name.split("/")
-        state.points[point_id].plan[name_in_point] = register
-    else:
-        state.fields[name] = register
+    return Register(value=value, fver=version, stamp=stamp, base_fver=base_fver)
 
 
 def _conflict_raised(state: DocumentState, event: ConflictRaised, meta: Meta) -> None:

@@ -32,6 +32,8 @@ from domain.text import check_id, check_text
 INJECTION: Final = "injection"
 PLAN_PROPERTIES: Final = ("product_id", "dose", "lot", "container_id", "technique", "depth")
 """The registers of a planned point. A dose goes with its unit, as one."""
+LINKED: Final = {"product_id": "dose", "dose": "product_id"}
+"""A dose is a dose of its product alone (C5): who has not seen a change of the one is stale for the other."""
 
 
 def register_name(point_id: str, name: str) -> str:

@@ -281,7 +281,7 @@ def test_each_property_of_a_planned_point_is_a_register() -> None:
         "container_id": "vial-1",
         "technique": "serial puncture",
     }
-    assert view["fver"] == {"product_id": 2, "dose": 3, "lot": 4, "container_id": 2, "technique": 5}
+    assert view["fver"] == {"product_id": 3, "dose": 3, "lot": 4, "container_id": 2, "technique": 5}
 
 
 def test_a_stale_dose_of_a_planned_point_is_a_conflict() -> None:
@@ -298,6 +298,31 @@ def test_a_stale_dose_of_a_planned_point_is_a_conflict() -> None:
     assert failure.errors[0].path == "value"
     desk.do(Resolve(conflict_id=reply["conflict_id"], value="3.0 U", reason="r"), PIA)
     assert desk.view()["points"][uid("p")]["plan"]["dose"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"product_id": "toxin-b"}, {"dose": "30", "unit": "U"}),
+        ({"dose": "30", "unit": "U"}, {"product_id": "toxin-b"}),
+    ],
+    ids=["product first", "dose first"],
+)
+def test_a_dose_is_never_combined_with_a_product_that_its_writer_has_not_seen(first, second) -> None:
+    desk = planned()
+    desk.do(SetPoint(point_id=uid("p"), base_version=2, **first), PIA, "tablet-1")
+    assert "conflict_id" in desk.do(SetPoint(point_id=uid("p"), base_version=2, **second), QUINN, "tablet-2").reply
+    seen = desk.view()["points"][uid("p")]["fver"]
+    assert seen["dose"] == seen["product_id"] == 3
+    assert desk.do(SetPoint(point_id=uid("p"), base_version=3, **second), QUINN, "tablet-2").reply is None
+
+
+def test_a_queue_sets_product_and_dose_one_after_the_other() -> None:
+    desk = planned()
+    desk.do(SetPoint(point_id=uid("p"), lot="L2", base_version=2), QUINN, "tablet-2")
+    for change in ({"product_id": "toxin-b"}, {"dose": "30", "unit": "U"}, {"product_id": "toxin-c"}):
+        assert desk.do(SetPoint(point_id=uid("p"), base_version=2, **change), QUINN, "tablet-2").reply is None
+    assert desk.view()["points"][uid("p")]["plan"]["product_id"] == "toxin-c"
 
 
 @pytest.mark.parametrize(
