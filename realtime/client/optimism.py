@@ -14,18 +14,21 @@ from domain.hlc import parse
 from domain.times import to_rfc3339
 from realtime.client.limits import DEFAULTS, ClientLimits
 from realtime.client.outcome import Result
-from realtime.client.predictors import PREDICTORS, LocalEdit, Predictor, register_of, register_version
+from realtime.client.predictors import PREDICTORS, LocalEdit, Predictor, chain_of, register_of, register_version
 from realtime.client.queue import Body
 
 
 @dataclass(slots=True)
 class PendingEdit:
-    """`version` None: no result yet; otherwise it is applied, and the confirmed state has not reached it."""
+    """`version` None: no result yet; otherwise it is applied, and the confirmed state has not reached it.
+
+    `chain`: the register that it sets, or the one that goes with it; "" for none.
+    """
 
     seq: int
     body: Body
     edit: LocalEdit
-    register: str
+    chain: str
     version: int | None = None
 
 
@@ -90,7 +93,7 @@ class Optimism:
         if not register:
             return None
         for one in self._pending.get(ent, ()):
-            if one.register == register:
+            if one.chain == chain_of(register):
                 return one.edit.base
         return register_version(view, register)
 
@@ -163,7 +166,7 @@ class Optimism:
         except LookupError:
             register = ""
         edit = LocalEdit(op, args, self._subject, self._device_id, at, body.get("base_fver", 0))
-        self._pending.setdefault(ent, []).append(PendingEdit(seq, body, edit, register, version))
+        self._pending.setdefault(ent, []).append(PendingEdit(seq, body, edit, chain_of(register), version))
         self._folded.pop(ent, None)
 
     def _find(self, ent: str, seq: int) -> PendingEdit | None:

@@ -318,6 +318,13 @@ def register_of(kind: str, op: str, args: Mapping[str, Any], view: View | None) 
     return ""
 
 
+def chain_of(register: str) -> str:
+    """Registers that one cannot know without the other count as one: a dose is a dose of its product."""
+    if register.startswith("point/") and register.endswith("/product_id"):
+        return register.removesuffix("product_id") + "dose"
+    return register
+
+
 def register_version(view: View | None, register: str) -> int:
     """The version at which the register last changed; 0 when it has no value."""
     view = view or {}

@@ -126,6 +126,10 @@ def test_points_and_resolutions_have_registers_too() -> None:
     state.confirm(DOC, 9, view(9) | {"points": {"p": point}, "conflicts": {"c": conflict}})
     assert state.base(DOC, "set_point", {"point_id": "p", "dose": "5", "unit": "U"}) == 6
     assert state.base(DOC, "set_point", {"point_id": "p", "lot": "L"}) == 0
+    state.queued(1, command("set_point", 4, point_id="p", product_id="x"))
+    assert state.base(DOC, "set_point", {"point_id": "p", "dose": "5", "unit": "U"}) == 4, "a dose of that product"
+    assert state.base(DOC, "set_point", {"point_id": "p", "lot": "L"}) == 0
+    state.resulted(result(1, "rejected"))
     assert state.base(DOC, "resolve", {"conflict_id": "c", "value": "5 U", "reason": "x"}) == 6
 
 
