@@ -32,7 +32,7 @@ def parse(text: str) -> tuple[int, int, str]:
 
 
 def restamped(text: str, now_ms: int) -> tuple[str, str]:
-    """(accepted, raw): a stamp too far ahead, or none at all, gives `now_ms` and keeps what the device said as `raw`."""
+    """(accepted, raw): one too far ahead becomes `now_ms`, one that is none becomes ""; `raw` is then what was said."""
     try:
         ms, counter, device = parse(text)
     except ValueError:
@@ -59,7 +59,7 @@ class HybridClock:
         return stamp(self._ms, self._counter, self._device)
 
     def observe(self, text: str) -> None:
-        """Another's stamp was seen. One that is far ahead of our own clock is ignored, so that nobody drags us along."""
+        """Another's stamp was seen. One far ahead of our own clock is ignored, so that nobody drags us along."""
         ms, counter, _ = parse(text)
         now_ms = self._now_ms()
         if ms <= now_ms + AHEAD_MS_MAX and (ms, counter) > (self._ms, self._counter):
