@@ -270,6 +270,11 @@ class Connection:
         else:
             self.refuse(seq, "command", "held", now, retry_after_ms=1_000)
 
+    def rewind(self, seq: int, epoch: int) -> None:
+        """This command has to come again: the next one expected is not after it."""
+        if epoch == self.epoch:
+            self.last_seq = min(self.last_seq, seq - 1)
+
     def gap(self, seq: int, now: float) -> None:
         frame = Error(
             ref=seq,

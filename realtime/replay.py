@@ -141,6 +141,8 @@ class QueueRunner:
                         continue
                 # one before it was held meanwhile: this one has to come again too, and its repeat is known
                 self._ran.pop(command.seq, None)
+                if command not in self._queue:
+                    self._connection.rewind(command.seq, command.epoch)
                 self._connection.skipped(command.seq, self._clock(), command.epoch)
                 self._wake()
         except Exception:
@@ -301,12 +303,6 @@ class QueueRunner:
         self._connection.held(command.seq, error.failure.code, retry_ms, self._clock(), command.epoch)
         self._outcomes.clear()
         self._skip([*(one.command for one in others), *self._queue])
-
-    def _forget(self, outcome: Outcome) -> None:
-        """It was not counted. What this `seq` was counted with before, if it was, stays."""
-        seq = outcome.command.seq
-        if outcome.entry is not None and self._ran.get(seq) is outcome.entry:
-            del self._ran[seq]
 
     def _skip(self, commands: list[Command]) -> None:
         self._queue.clear()
