@@ -158,9 +158,12 @@ def _set_point(view: View, edit: LocalEdit) -> View:
 
 
 def _perform_point(view: View, edit: LocalEdit) -> View:
-    injection = _text(edit.args, "product_id", "dose", "unit", "lot", "container_id")
+    """A struck point that was injected after all is not struck any more."""
+    injection = _text(edit.args, "product_id", "dose", "unit", "lot", "container_id") | edit.stamp
     return _change_point(
-        view, edit, lambda point: point if "injection" in point else point | {"injection": injection | edit.stamp}
+        view,
+        edit,
+        lambda point: point if "injection" in point else _without(point, "struck") | {"injection": injection},
     )
 
 
