@@ -93,7 +93,9 @@ class Connection:
         self.conn_id = conn_id
         self.phase = Phase.WAITING
         self.closing: Closing | None = None
-        self.outbox = Outbox(limits.outbound_bytes_max, limits.outbound_seconds_max, newest)
+        self.outbox = Outbox(
+            limits.outbound_bytes_max, limits.outbound_seconds_max, newest, limits.outbound_snapshot_bytes_max
+        )
         self.channels: dict[str, None] = {}
         self.device_id = ""
         self.epoch = 0

@@ -43,6 +43,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Frames waiting for one socket; past it tracking channels coalesce, others close with 4008."""
     outbound_seconds_max: float = 5.0
     """Age of the oldest waiting frame; past it the same."""
+    outbound_snapshot_bytes_max: int = 32 * 1024 * 1024
+    """Snapshots waiting for one socket, beside other frames; past it close code 4008. Meanwhile no age counts."""
     reconnect_seconds_min: float = 0.5
     reconnect_seconds_max: float = 30.0
     """Full jitter of a client's reconnect, and the `backoff` of `goaway`."""

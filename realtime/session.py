@@ -135,6 +135,7 @@ class Session:
 
     def lost(self, channel: str, code: str) -> None:
         self.connection.channels.pop(channel, None)
+        self._depart(channel)
         self.connection.refuse(channel, "subscribe", code, self._clock())
         self.wake()
 
@@ -302,6 +303,7 @@ class Session:
 
     def _not_subscribed(self, channel: str, ref: Reference | None, code: str, retry_after_ms: int) -> None:
         self.connection.channels.pop(channel, None)
+        self._depart(channel)
         self.connection.refuse(
             channel if ref is None else ref, "subscribe", code, self._clock(), retry_after_ms=retry_after_ms
         )

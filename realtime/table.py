@@ -17,6 +17,7 @@ from realtime.channels import Ref
 from realtime.feed import NOTHING, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, departed_of, unpack
 from realtime.frames import ChangeFrame, Entry, Origin, Reference, Snapshot, Subscribed
 from realtime.limits import Limits
+from realtime.outbox import ASKED
 
 log = structlog.get_logger()
 
@@ -158,12 +159,11 @@ class Table:
         for read in reads:
             raw = codec.raw(read.view)
             if entries and size + len(memoryview(raw)) > self._limits.snapshot_part_bytes_max:
-                subscriber.deliver(codec.encode(Snapshot(name, part, last=False, entities=entries)), None)
+                subscriber.deliver(codec.encode(Snapshot(name, part, last=False, entities=entries)), ASKED)
                 part, size, entries = part + 1, 0, []
             entries.append(Entry(f"{read.ref[0]}/{read.ref[1]}", read.version, raw))
             size += len(memoryview(raw))
-        last = Snapshot(name, part, last=True, entities=entries, gone=list(gone))
-        subscriber.deliver(codec.encode(last), None)
+        subscriber.deliver(codec.encode(Snapshot(name, part, last=True, entities=entries, gone=list(gone))), ASKED)
 
     def _catch_up(self, sub: Sub, feed: Feed, update: Update, delivered: dict[str, int]) -> None:
         """Deliver what came between registration and snapshot, unless the snapshot has it."""

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.bucket import TokenBucket
-from realtime.outbox import EXEMPT, Outbox
+from realtime.outbox import ASKED, EXEMPT, Outbox
 
 KEY = ("order/1", "order/1", "")
 POSITION = ("order/1", "order/1", "position")
@@ -104,3 +104,40 @@ def test_the_bucket_gives_its_burst_then_its_rate() -> None:
     assert bucket.take(0.16)
     assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
     assert not bucket.take(50.0)
+
+
+def test_a_large_snapshot_is_no_slowness_however_long_it_takes() -> None:
+    outbox = Outbox(10, 5, asked_bytes_max=100)
+    for _ in range(4):
+        assert outbox.push(b"x" * 25, 0, ASKED)
+    assert outbox.push(b"change", 1)
+    assert outbox.keeps_up(60)
+    assert len(drained(outbox)) == 5
+    assert outbox.push(b"change", 61)
+    assert outbox.keeps_up(64)
+    assert not outbox.keeps_up(67)
+
+
+def test_what_waited_behind_a_snapshot_has_its_own_time_after_it() -> None:
+    outbox = Outbox(10, 5, asked_bytes_max=100)
+    outbox.push(b"x" * 25, 0, ASKED)
+    outbox.push(b"change", 0)
+    outbox.pop(30)
+    assert outbox.keeps_up(30)
+    outbox.pop(30)
+    assert outbox.keeps_up(34)
+    assert not outbox.keeps_up(36)
+
+
+def test_snapshots_have_a_bound_of_their_own_and_changes_beside_them_theirs() -> None:
+    outbox = Outbox(10, 5, asked_bytes_max=100)
+    assert outbox.push(b"x" * 100, 0, ASKED)
+    assert not outbox.push(b"x" * 11, 0)
+    assert not Outbox(10, 5, asked_bytes_max=100).push(b"x" * 101, 0, ASKED)
+
+
+def test_a_ping_does_not_wait_behind_a_snapshot() -> None:
+    outbox = Outbox(10, 5, asked_bytes_max=100)
+    outbox.push(b"x" * 25, 0, ASKED)
+    outbox.push(b"ping", 0, EXEMPT)
+    assert outbox.pop(0) == b"ping"
