@@ -87,7 +87,7 @@ class OrderKind(EntityKind[OrderState]):
         return order_view(state, signals, version)
 
     def may_read(self, state: OrderState, actor: Actor) -> bool:
-        if _parties(state, actor) or actor.runs_platform():
+        if _parties(state, actor) or _oversees(state, actor):
             return True
         if actor.subject == f"share:{state.placed.order_id}":
             return True
@@ -230,7 +230,7 @@ def _claim(state: OrderState, command: AssignCourier, ctx: Context) -> Decision:
     """Exclusive: the first courier's claim that commits wins."""
     courier_id = ctx.actor.subject
     if not ctx.actor.has_role("courier"):
-        known = _parties(state, ctx.actor) or ctx.actor.runs_platform()
+        known = _parties(state, ctx.actor) or _oversees(state, ctx.actor)
         raise Forbidden("Only the merchant or a courier can do this.") if known else _unknown()
     if command.courier_id not in {"", courier_id}:
         raise Forbidden("A courier claims only for themself.")
@@ -286,6 +286,11 @@ def _accept_timer(placed: Placed, ctx: Context) -> tuple[SetReminder, ...]:
     if placed.fulfilment is Fulfilment.TICKETS:
         return ()
     return (SetReminder(ACCEPT_TIMER, ctx.now_ms + placed.accept_within_ms),)
+
+
+def _oversees(state: OrderState, actor: Actor) -> bool:
+    """Who sees an order without being a party to it: the merchant's admin, who has it in lists, and the platform's."""
+    return actor.runs_platform() or (actor.has_role("admin") and actor.acts_for(state.placed.merchant_id))
 
 
 def _parties(state: OrderState, actor: Actor) -> frozenset[Party]:

@@ -99,6 +99,7 @@ def _application(nouns: Iterable[str], lifespan: Lifespan | None = None) -> Fast
         description=_DESCRIPTION,
         openapi_url=f"{API_PREFIX}/openapi.json",
         docs_url=f"{API_PREFIX}/docs",
+        swagger_ui_oauth2_redirect_url=None,
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,

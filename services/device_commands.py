@@ -113,7 +113,7 @@ class DeviceCommands:
         kind, entity_id = self._target(ent)
         _check_plain(args)
         sender = Sender(actor, correlation, command_id, body_hash, device=device, hlc=hlc, hlc_raw=hlc_raw)
-        if kind == CART and op in _RESOLVED:
+        if kind == CART and op in RESOLVED:
             return await self._resolved(sender, entity_id, op, args)
         if kind == DOCUMENT:
             return await self._documents.execute(sender, entity_id, op, args, base_fver)
@@ -193,7 +193,7 @@ class DeviceCommands:
 _LIFECYCLE: Final = frozenset({"sign", "cosign"})
 """Of a document, what its service resolves and what holds nothing that could get lost."""
 
-_RESOLVED: Final = frozenset({"create", "add_line", "update_line"})
+RESOLVED: Final = frozenset({"create", "add_line", "update_line"})
 """A cart's operations that take facts of the catalog."""
 
 

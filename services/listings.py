@@ -82,7 +82,7 @@ def permitted(actor: Actor, wanted: OrderFilter) -> OrderFilter:
     if not (wanted.user_id or wanted.merchant_id or wanted.courier_id):
         return msgspec.structs.replace(wanted, user_id=actor.subject)
     own = {
-        "user_id": wanted.user_id == actor.subject,
+        "user_id": bool(wanted.user_id) and wanted.user_id == actor.subject,
         "merchant_id": actor.has_role("merchant_staff", "admin") and actor.acts_for(wanted.merchant_id),
         "courier_id": actor.has_role("courier") and wanted.courier_id == actor.subject,
     }
