@@ -124,6 +124,8 @@ def strike_point(state: DocumentState, command: StrikePoint, ctx: Context) -> De
         return NOTHING
     check_writable(state)
     event = PointStruck(point_id=point_id, reason=command.reason, **occurred(ctx))
+    if point.struck is not None:
+        return Decision((event,))
     return edited(state, ctx, event, *changes(state, draws={("point", point_id): None}))
 
 

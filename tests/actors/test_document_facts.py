@@ -213,7 +213,8 @@ def test_a_struck_point_stays_visible_and_counts_no_more() -> None:
     desk.do(wastage(), PIA)
     assert alerts(desk) == set()
     assert desk.do(strike("b"), PIA) == NOTHING
-    desk.do(strike("b", "typed twice"), PIA)
+    ready(desk).do(strike("b", "typed twice"), PIA)
+    assert status_of(desk) == "ready"
     assert desk.view()["points"][uid("b")]["struck"] == struck
     assert refused(desk, strike("?"), PIA, NotFound).code == "unknown_point"
 
