@@ -168,8 +168,13 @@ def _perform_point(view: View, edit: LocalEdit) -> View:
 
 
 def _strike_point(view: View, edit: LocalEdit) -> View:
-    struck = {"reason": edit.args["reason"], **edit.stamp}
-    return _change_point(view, edit, lambda point: {"struck": struck} | point)
+    """Struck already for another reason: the first one is shown, and the edit counts all the same."""
+    points, point_id, reason = view.get("points", {}), edit.args["point_id"], edit.args["reason"]
+    point = points.get(point_id)
+    if point is None or view.get("status") not in _WRITABLE or point.get("struck", {}).get("reason") == reason:
+        return view
+    struck = {"struck": {"reason": reason, **edit.stamp}} | point
+    return _edited(view, edit, points=points | {point_id: struck})
 
 
 def _change_point(view: View, edit: LocalEdit, change: Callable[[View], View]) -> View:
