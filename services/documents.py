@@ -15,6 +15,7 @@ from actors.document_values import REAUTH_MS, Injection
 from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
 from domain.errors import Conflict, NotFound, invalid_field
+from domain.text import check_id
 from domain.times import SECOND_MS
 from services.audit import READ
 from services.document_access import DocumentAccess
@@ -143,7 +144,8 @@ class Documents:
         """Whether the organization has the location. To those who are nothing to it, it looks unknown."""
         if not parties(actor, command.organization_id):
             raise NotFound("There is no such organization.")
-        if not await self._access.has_location(command.organization_id, command.location_id):
+        location_id = check_id(command.location_id, "location_id")
+        if not await self._access.has_location(command.organization_id, location_id):
             raise invalid_field("location_id", "unknown_location", "The organization has no such location.")
 
     async def check_product(self, organization_id: str, product_id: str, path: str) -> None:

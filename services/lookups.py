@@ -27,6 +27,8 @@ class Lookups(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def get(self, id: str) -> T | None:
+        if "\x00" in id:
+            return None  # no table can hold it, and asking would fail the query that others wait for too
         held = self._held.get(id)
         if held is not None and held[0] > self._clock.now_ms():
             return held[1]

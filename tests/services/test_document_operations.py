@@ -136,3 +136,19 @@ async def test_a_strangers_commands_are_refused_and_in_the_trail(charting: Chart
     with pytest.raises(NotFound):
         await stranger.do("join", {})
     assert len(await charting.trail()) == before
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b"])
+async def test_ids_that_no_table_can_hold_never_reach_one(charting: Charting, text: str) -> None:
+    tablet = Tablet(charting)
+    with pytest.raises(Invalid) as unknown:
+        await tablet.do("add_point", {**POINT, "product_id": text})
+    assert unknown.value.failure.errors[0].path == "product_id"
+    tablet.document = new_id()
+    create = {"organization_id": CLINIC, "location_id": text, "patient_id": PATIENT, "template": "t"}
+    with pytest.raises(Invalid) as malformed:
+        await tablet.do("create", create)
+    assert (malformed.value.failure.errors[0].path, malformed.value.failure.errors[0].code) == (
+        "location_id",
+        "malformed",
+    )
