@@ -148,13 +148,16 @@ def _add_point(view: View, edit: LocalEdit) -> View:
 
 
 def _set_point(view: View, edit: LocalEdit) -> View:
+    """An empty text takes a property back; of one that never had a value, that is an edit too."""
+    point = view.get("points", {}).get(edit.args["point_id"])
+    if point is None or view.get("status") not in _WRITABLE:
+        return view
     changed = {name: value for name, value in edit.args.items() if name != "point_id"}
-
-    def change(point: View) -> View:
-        plan = point.get("plan", {}) | changed
-        return point | {"plan": {name: value for name, value in plan.items() if value}}
-
-    return _change_point(view, edit, change)
+    plan = {name: value for name, value in (point.get("plan", {}) | changed).items() if value}
+    register = "dose" if "dose" in changed else next(iter(changed))
+    if plan == point.get("plan", {}) and register in point.get("fver", {}):
+        return view
+    return _edited(view, edit, points=view["points"] | {edit.args["point_id"]: point | {"plan": plan}})
 
 
 def _perform_point(view: View, edit: LocalEdit) -> View:
@@ -168,13 +171,13 @@ def _perform_point(view: View, edit: LocalEdit) -> View:
 
 
 def _strike_point(view: View, edit: LocalEdit) -> View:
-    """Struck already for another reason: the first one is shown, and the edit counts all the same."""
-    points, point_id, reason = view.get("points", {}), edit.args["point_id"], edit.args["reason"]
-    point = points.get(point_id)
-    if point is None or view.get("status") not in _WRITABLE or point.get("struck", {}).get("reason") == reason:
-        return view
-    struck = {"struck": {"reason": reason, **edit.stamp}} | point
-    return _edited(view, edit, points=points | {point_id: struck})
+    """Struck already for another reason: the first one is shown."""
+    struck = view.get("points", {}).get(edit.args["point_id"], {}).get("struck")
+    if struck is not None:
+        nothing = view.get("status") not in _WRITABLE or struck["reason"] == edit.args["reason"]
+        return view if nothing else _join(view, edit)
+    mark = {"struck": {"reason": edit.args["reason"], **edit.stamp}}
+    return _change_point(view, edit, lambda point: point | mark)
 
 
 def _change_point(view: View, edit: LocalEdit, change: Callable[[View], View]) -> View:
