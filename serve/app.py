@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import WebSocketRoute
 
 from domain.errors import Failure
 from serve.audit.routes import router as audit
@@ -81,7 +82,8 @@ def create_app(
     app = _application(nouns, lifespan)
     app.state.runtime = runtime
     requests_max = runtime.limits.requests_in_flight_max
-    app.add_middleware(Edge, metrics=runtime.metrics, requests_max=requests_max, port_seen=port_seen)
+    sockets = [route for route in app.router.routes if isinstance(route, WebSocketRoute)]
+    app.add_middleware(Edge, metrics=runtime.metrics, requests_max=requests_max, port_seen=port_seen, sockets=sockets)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
     return app

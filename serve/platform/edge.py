@@ -5,10 +5,11 @@ Pure ASGI, and one layer instead of five, because each costs every request a wra
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
+from starlette.routing import Match, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import Failure
@@ -44,7 +45,7 @@ class Edge:
     rewritten to `/api/v1/…` here, so that each route exists once. Past `requests_max` in flight the answer
     is 503 before any work is done. A route's `Call` notes the subject for the access log; nothing personal
     goes into it: no query string, no address, no user agent, no raw path. `port_seen` is told the port of
-    the first request.
+    the first request. `sockets` are served straight from here.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class Edge:
         metrics: HttpMetrics,
         requests_max: int,
         port_seen: Callable[[int], None] | None = None,
+        sockets: Sequence[WebSocketRoute] = (),
     ) -> None:
         self._app = app
+        self._sockets = tuple(sockets)
         self._port_seen = port_seen
         self._metrics = metrics
         self._requests_max = requests_max
@@ -66,7 +69,7 @@ class Edge:
         if kind != "http":
             if kind == "websocket":
                 self._prepare(scope)
-            await self._app(scope, receive, send)
+            await self._straight(scope)(scope, receive, send)
             return
         began = time.perf_counter()
         correlation = self._prepare(scope)
@@ -95,6 +98,15 @@ class Edge:
             self._in_flight -= 1
             self._metrics.in_flight.dec()
             self._observe(scope, status, began)
+
+    def _straight(self, scope: Scope) -> ASGIApp:
+        """What serves this socket, past everything between here and there; the whole application for what is none."""
+        for route in self._sockets:
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                return route.app
+        return self._app
 
     def _prepare(self, scope: Scope) -> str:
         if self._port_seen is not None and scope.get("server") and scope["server"][1]:
