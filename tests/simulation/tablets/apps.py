@@ -8,12 +8,11 @@ import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from websockets.exceptions import ConnectionClosed
 
 from actors.session_commands import session_id_of
-from domain.hlc import HybridClock
 from realtime.channels import Scope
 from realtime.client.backoff import FullJitter
 from realtime.client.encoding import ENCODERS, Message
@@ -97,6 +96,7 @@ class App:
         self.town = tablet.town
         self.name = f"{tablet.label}#{number}"
         self.process = Process(self.name)
+        self.town.processes.append(self.process)
         self.bodies: dict[tuple[int, int], Key] = {}
         self.process.context.run(self._start)
 
@@ -112,7 +112,12 @@ class App:
         store = DeviceStore.open(tablet.path, subject=tablet.subject, device_id=tablet.device_id, wall=wall)
         backoff = FullJitter(0.2, 2.0, town.rng)
         self.client = client = Tablet(
-            f"ws://town/?location={town.location}", self._token, store, encoding="json", backoff=backoff, now_ms=device_ms
+            f"ws://town/?location={town.location}",
+            self._token,
+            store,
+            encoding="json",
+            backoff=backoff,
+            now_ms=device_ms,
         )
         client.queue._wall = wall
         live = client.client
@@ -173,6 +178,8 @@ class App:
 class Installation:
     """A tablet in somebody's hands, with its storage. Copies share their identity."""
 
+    app_class: ClassVar[type[App]] = App
+
     def __init__(self, town: "Town", label: str, subject: str, device_id: str, folder: Path) -> None:
         self.town = town
         self.label = label
@@ -203,7 +210,7 @@ class Installation:
     def start(self) -> App:
         assert self.app is None
         self._runs += 1
-        self.app = App(self, self._runs)
+        self.app = self.app_class(self, self._runs)
         return self.app
 
     def kill(self, why: str) -> None:
@@ -229,6 +236,7 @@ class Installation:
     def restore(self, onto: "Installation | None" = None) -> None:
         """The copy comes back, here or on another tablet (which is off)."""
         assert self.backup is not None
+        self.town.copied.add(self.identity)
         target = onto or self
         target.erase(identity_too=True)
         for part in sorted(self.backup.iterdir()):

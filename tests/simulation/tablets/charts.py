@@ -46,6 +46,8 @@ _IDS = {
     AddendumAdded: "addendum_id",
 }
 
+_LINKED = {"product_id": "dose", "dose": "product_id"}
+
 
 class _Register:
     def __init__(self, value: Any, version: int, hand: Hand) -> None:
@@ -134,19 +136,29 @@ class Chart:
             return
         base = stored.body.get("base_fver") or 0
         if not register.known_to(hand, base):
-            what = f"{event.register} = {register.value!r} of v{register.version} was overwritten by {stored} from v{base}"
+            what = (
+                f"{event.register} = {register.value!r} of v{register.version} was overwritten by {stored} from v{base}"
+            )
             self._violate(NOTHING_STALE, what)
-        register.put(event.value, self._version, hand)
+        self._put(event.register, event.value, hand)
+
+    def _put(self, name: str, value: Any, hand: Hand) -> None:
+        """A dose is one of its product: whoever changes the one has changed what the other means."""
+        self.registers[name].put(value, self._version, hand)
+        where, _, name_in_point = name.rpartition("/")
+        linked = self.registers.get(f"{where}/{_LINKED.get(name_in_point, '')}")
+        if where and linked is not None:
+            linked.put(linked.value, self._version, hand)
 
     def _raised(self, event: ConflictRaised, stored: "Stored | None") -> None:
         self.open[event.conflict_id] = event
         if event.register.endswith("/injection"):
             current: Any = self.injected.get(event.register.split("/")[1])
         else:
-            register = self.registers[event.register]
-            current = register.value
+            register = self.registers.get(event.register)
+            current = None if register is None else register.value
             base = (stored.body.get("base_fver") or 0) if stored is not None else 0
-            if base == register.version:
+            if register is not None and base == register.version:
                 self._violate(NOTHING_STALE, f"{stored} knew v{base} of {event.register}, and was taken for stale")
         if event.current != current:
             self._violate(NOTHING_STALE, f"{event} keeps {event.current!r}, {event.register} was {current!r}")
@@ -160,12 +172,15 @@ class Chart:
             current: Any = self.injected[conflict.register.split("/")[1]]
             self.injected[conflict.register.split("/")[1]] = event.value
         else:
-            register = self.registers[conflict.register]
+            register = self.registers.get(conflict.register)
+            if register is None:
+                self._violate(NOTHING_STALE, f"{event} is about nothing")
+                return
             current = register.value
             base = (stored.body.get("base_fver") or 0) if stored is not None else 0
             if base and current != event.value and not register.known_to(hand, base):
                 self._violate(NOTHING_STALE, f"{stored} from v{base} overwrote {current!r} of v{register.version}")
-            register.put(event.value, self._version, hand)
+            self._put(conflict.register, event.value, hand)
         if current not in (conflict.current, conflict.offered, event.value) and event.replaced != current:
             self._violate(NOTHING_STALE, f"{event} replaced {current!r}, which stands nowhere")
 
@@ -211,6 +226,5 @@ def _carries(events: tuple[Any, ...], body: dict[str, Any]) -> bool:
 
 def _value(op: str, args: dict[str, Any]) -> Any:
     if op == "set_point":
-        return f"{args['dose']} {args['unit']}" if "dose" in args else args["technique"]
+        return f"{args['dose']} {args['unit']}" if "dose" in args else args.get("technique", args.get("product_id"))
     return msgspec.convert(args["value"], Injection) if isinstance(args["value"], dict) else args["value"]
-

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -15,12 +15,13 @@ from realtime.channels import Scope
 from realtime.codec import JSON, Codec
 from realtime.gateway import Gateway
 from realtime.hub import Hub
-from realtime.ports import Credentials, Identity, Ledger, Socket
+from realtime.ports import CommandPort, Credentials, Identity, Ledger, Socket
 from realtime.services import Services
 from realtime.session import Session
 from serve.gateway import GatewayRuntime
 from serve.live.adapters import AuditWitness
 from serve.live.ledger import SessionLedger
+from services.device_commands import DeviceCommands
 from services.health import Health
 from services.products import Product
 from tests.serve.clinic import MemoryAudit, MemoryDocuments, MemoryOrganizations, MemorySessions
@@ -64,7 +65,7 @@ class Logins:
             raise Unauthenticated("late", code="token_expired")
         return Identity(actor, int(expires))
 
-    def proof(self, token: str, actor: Actor, max_age_seconds: int) -> int:  # noqa: ARG002
+    def proof(self, token: str, actor: Actor, max_age_seconds: int) -> int:
         if token != f"proof of {actor.subject}":
             raise Forbidden("Prove who you are.", code="reauthentication_required")
         return self._town.loop.now_ms()
@@ -120,20 +121,21 @@ class OrderedSessions(dict[Session, None]):
 
 
 class SimGateway(Gateway):
-    """With connection ids that a seed gives again. `session_class` may be broken on purpose."""
+    """With connection ids that a seed gives again."""
 
-    def __init__(self, services: Services, name: str, town: "Town") -> None:
+    def __init__(self, services: Services, name: str, town: "Town", session_class: type[Session]) -> None:
         super().__init__(services, sleep=asyncio.sleep, rng=town.rng)
         self._sessions = OrderedSessions()  # type: ignore[assignment]
         self._name = name
         self._served = 0
+        self._session_class = session_class
 
     async def serve(self, socket: Socket, codec: Codec, scope: Scope, credentials: Credentials) -> None:
         if self.draining:
             await socket.close(4001, "draining")
             return
         self._served += 1
-        session = Session(socket, self.services, codec, scope, credentials, f"{self._name}.{self._served}")
+        session = self._session_class(socket, self.services, codec, scope, credentials, f"{self._name}.{self._served}")
         self._sessions.add(session)
         try:
             await session.run()
@@ -142,13 +144,16 @@ class SimGateway(Gateway):
 
 
 class Node:
-    """One life of one gateway."""
+    """One life of one gateway. Its parts may be broken on purpose."""
+
+    session_class: ClassVar[type[Session]] = Session
 
     def __init__(self, town: "Town", name: str, life: int) -> None:
         self.name = f"{name}-{life}"
         self.seat = name
         self.life = life
         self.process = Process(self.name)
+        town.processes.append(self.process)
         self.ready = False
         self.leaving = False
         self._town = town
@@ -192,7 +197,7 @@ class Node:
                 clock=loop.time,
                 wall=loop.now_ms,
             ),
-            port=runtime.device_commands,
+            port=self.port(runtime.device_commands),
             authenticator=logins,
             ledger=ledger,
             witness=AuditWitness(runtime.documents),
@@ -200,7 +205,11 @@ class Node:
             clock=loop.time,
             wall=loop.now_ms,
         )
-        self.gateway = SimGateway(services, self.name, town)
+        self.gateway = SimGateway(services, self.name, town, self.session_class)
+
+    def port(self, real: DeviceCommands) -> CommandPort:
+        """The way to entities; a mutation may stand in it."""
+        return real
 
     async def _start(self) -> None:
         while True:

@@ -212,5 +212,6 @@ class Network:
 
     def delay(self) -> float:
         if "slow_frames" in self._town.faults and self._rng.random() < 0.04:
+            self._town.record.count("slow_frames")
             return self._rng.choice((0.05, 0.3, 1.5))
         return self._rng.uniform(0.001, 0.02)

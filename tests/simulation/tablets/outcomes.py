@@ -1,17 +1,18 @@
 """Promises 2, 3 and 5: what became of every command, by the journals alone, and what its tablet was told of it."""
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.kinds import CLINICAL_OPERATIONS, DEVICE_OPERATIONS
 from actors.session_commands import Outcome
 from actors.session_state import Access, Opened, Recorded, Resolved, Restored, Revoked
 from domain.ids import derived_command_id
-from tests.simulation.record import Record
 from tests.simulation.tablets.book import Book, Identity, Key, Stored, Told
 from tests.simulation.tablets.truth import Fact, Fold
 
 if TYPE_CHECKING:
+    from tests.simulation.record import Record
     from tests.simulation.tablets.town import Town
 
 ONE_OUTCOME = "2 one outcome"
@@ -128,7 +129,9 @@ class Outcomes:
                     self.record.violate(STABLE, what)
         kept = [one for one in self.kept.get(key, ()) if one.order < told[0].order]
         if not kept:
-            what = f"{self.book.stored[key]}: told {first['status']} {first.get('code', '')}, which nothing recorded says"
+            what = (
+                f"{self.book.stored[key]}: told {first['status']} {first.get('code', '')}, which nothing recorded says"
+            )
             self.record.violate(ONE_OUTCOME, what)
             return
         result = kept[0].entry.result
@@ -185,15 +188,18 @@ class Outcomes:
                 self.record.violate(ONE_OUTCOME, f"{key}: {'resolved and still' if there else 'not'} in quarantine")
 
     def _check_order(self) -> None:
-        """Commands of one epoch were executed in their order, those apart that people took out of the quarantine."""
+        """Commands of one epoch were executed in their order, those apart that people took out of the quarantine.
+
+        Where storages were put back or copied there are several queues under one name: their order is none.
+        """
         quarantined = set(self.items.values())
         rows: dict[tuple[Identity, int], list[tuple[int, int, Stored]]] = defaultdict(list)
         for key, ran in self.ran.items():
-            if key not in quarantined:
+            if key not in quarantined and key.identity not in self.town.copied:
                 rows[key.identity, key.epoch] += [(one.order, key.seq, self.book.stored[key]) for one in ran]
         for executed in rows.values():
             executed.sort(key=lambda one: one[0])
-            for (_, seq, stored), (_, following, later) in zip(executed, executed[1:], strict=False):
+            for (_, seq, stored), (_, following, later) in pairwise(executed):
                 if following < seq:
                     self.record.violate(FIFO, f"{later} was executed after {stored}")
 
@@ -259,4 +265,3 @@ class _SessionReader:
 
 def _public(body: dict[str, Any]) -> dict[str, Any]:
     return body | {"args": {name: value for name, value in body["args"].items() if name != "proof"}}
-

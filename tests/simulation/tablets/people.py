@@ -1,7 +1,6 @@
 """What people do on their tablets, by what they see there: rooms, charts, signatures, where they are."""
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.room_status import TRANSITIONS, Party, RoomStatus
@@ -9,13 +8,16 @@ from realtime.client.errors import StoreError
 from tests.simulation.tablets.book import Body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.simulation.tablets.apps import App
     from tests.simulation.tablets.town import Town
 
 Edit = tuple[str, str, Body]
 """`ent`, `op`, `args`."""
 
-_FIELDS = ("notes.plan", "dose.total", "skin.type", "consent.given")
+_FIELDS = ("notes.plan", "dose.total", "skin.type")
+_PRODUCTS = ("botulinum-a", "botulinum-b")
 _DOSES = ("2", "2.5", "4", "10", "0.5")
 _FACE = ((500, 300), (400, 200), (600, 200), (450, 500))
 _OPEN = {"draft", "ready"}
@@ -34,18 +36,18 @@ class Person:
         self._count = 0
         self._choices: list[tuple[int, Callable[[], Edit | None]]] = [
             (5, self._create),
-            (22, self._set_field),
+            (26, self._set_field),
             (8, self._add_point),
             (8, self._plan_point),
-            (6, self._set_point),
+            (9, self._set_point),
             (8, self._perform_point),
             (3, self._strike_point),
             (8, self._note),
             (4, self._container),
             (4, self._wastage),
-            (7, self._resolve),
-            (6, self._set_ready),
-            (7, self._sign),
+            (5, self._resolve),
+            (8, self._set_ready),
+            (10, self._sign),
             (3, self._cosign),
             (3, self._addendum),
             (1, self._reject_cosign),
@@ -112,7 +114,7 @@ class Person:
         return self._chart() if self._rng.random() < 0.15 else self._chart(*(statuses or _OPEN))
 
     def _create(self) -> Edit | None:
-        if len(self._client.entities("document")) >= 3 and self._rng.random() < 0.8:
+        if len(self._client.entities("document")) >= 2 and self._rng.random() < 0.85:
             return None
         town = self._town
         args: Body = {
@@ -141,7 +143,7 @@ class Person:
 
     def _injection(self) -> Body:
         rng = self._rng
-        injection = {"product_id": rng.choice(("botulinum-a", "botulinum-b")), "dose": rng.choice(_DOSES), "unit": "U"}
+        injection = {"product_id": rng.choice(_PRODUCTS), "dose": rng.choice(_DOSES), "unit": "U"}
         if rng.random() < 0.4:
             injection["container_id"] = rng.choice(("vial-1", "vial-2"))
         return injection
@@ -171,9 +173,14 @@ class Person:
         if planned is None:
             return None
         ent, point_id, _ = planned
-        change = {"technique": self._rng.choice(("fan", "bolus", "linear"))}
-        if self._rng.random() < 0.6:
-            change = {"dose": self._rng.choice(_DOSES), "unit": "U"}
+        change = self._rng.choice(
+            (
+                {"technique": self._rng.choice(("fan", "bolus", "linear"))},
+                {"product_id": self._rng.choice(_PRODUCTS)},
+                {"dose": self._rng.choice(_DOSES), "unit": "U"},
+                {"dose": self._rng.choice(_DOSES), "unit": "U"},
+            )
+        )
         return ent, "set_point", {"point_id": point_id, **change}
 
     def _perform_point(self) -> Edit | None:
@@ -375,4 +382,3 @@ class Person:
                 (chart[0], "add_point", {"point_id": self._town.new_id(), "view": "front", "x": 5_000, "y": 1}),
             )
         )
-

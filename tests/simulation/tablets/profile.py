@@ -68,7 +68,7 @@ class TabletProfile(msgspec.Struct, frozen=True):
 def profile_of(rng: random.Random, edits: int, faults: frozenset[str] | None = None) -> TabletProfile:
     """Draw a clinic. `faults` fixes the kinds of faults instead of drawing them."""
     if faults is None:
-        share, of_hosts = rng.choice((0.0, 0.2, 0.4, 0.7)), rng.choice((0.0, 0.15, 0.4))
+        share, of_hosts = rng.choice((0.0, 0.3, 0.5, 0.8)), rng.choice((0.0, 0.2, 0.5))
         chosen = {fault for fault in TABLET_FAULTS if rng.random() < share}
         faults = frozenset(chosen | {fault for fault in HOST_FAULTS if rng.random() < of_hosts})
     people = rng.choice((2, 2, 3, 4))

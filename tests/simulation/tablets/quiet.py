@@ -13,53 +13,54 @@ if TYPE_CHECKING:
 Done = Callable[["Town", Installation], str]
 """What is missing yet, "" when nothing is."""
 
+CONVERGENCE = "1 convergence"
+ONE_OUTCOME = "2 one outcome"
 _EMPTY_WITHIN_S = 120.0
 _CURRENT_WITHIN_S = 30.0
 _REST_S = 1.0
 
 
 async def come_to_rest(town: "Town") -> None:
-    """Copies of one installation go one after the other: together they would replace each other for ever."""
+    """Copies of one installation go one after the other: together they would replace each other for ever. All others
+    keep their connection, so that what they see is what they were told and not what they asked for at the end."""
     groups: dict[tuple[str, str], list[Installation]] = {}
     for tablet in town.tablets:
         groups.setdefault(tablet.identity, []).append(tablet)
     for tablets in groups.values():
-        for tablet in tablets:
-            town.network.out_of_reach[tablet.label] = float("inf")
-            town.network.lose(tablet.label, silently=False)
-    await asyncio.sleep(0.5)
-    await asyncio.gather(*(_empty_all(town, tablets) for tablets in groups.values()))
+        if len(tablets) > 1:
+            for tablet in tablets:
+                _cut(town, tablet)
+    await asyncio.gather(*(_each(town, tablets, _EMPTY_WITHIN_S, _is_empty) for tablets in groups.values()))
     await asyncio.sleep(_REST_S)
-    await asyncio.gather(*(_compare_all(town, tablets) for tablets in groups.values()))
+    await asyncio.gather(*(_each(town, tablets, _CURRENT_WITHIN_S, _is_current) for tablets in groups.values()))
 
 
-async def _empty_all(town: "Town", tablets: list[Installation]) -> None:
+async def _each(town: "Town", tablets: list[Installation], seconds: float, done: Done) -> None:
     for tablet in tablets:
-        await _with_network(town, tablet, _EMPTY_WITHIN_S, _is_empty, "its queue is not empty")
+        town.network.out_of_reach.pop(tablet.label, None)
+        await _until(town, tablet, seconds, done)
+        await asyncio.sleep(0.05)
+        if len(tablets) > 1:
+            _cut(town, tablet)
 
 
-async def _compare_all(town: "Town", tablets: list[Installation]) -> None:
-    for tablet in tablets:
-        await _with_network(town, tablet, _CURRENT_WITHIN_S, _is_current, "its replicas are not what the server has")
-
-
-async def _with_network(town: "Town", tablet: Installation, seconds: float, done: Done, what: str) -> None:
+async def _until(town: "Town", tablet: Installation, seconds: float, done: Done) -> None:
     app = tablet.app
     assert app is not None
-    town.network.out_of_reach.pop(tablet.label, None)
     for channel in tablet.channels:
         app.process.context.run(app.client.follow, channel)
-    app.online()
     deadline = town.loop.time() + seconds
-    while not (why := done(town, tablet)) == "":
+    while (why := done(town, tablet)) != "":
         if town.loop.time() >= deadline:
-            promise = "1 convergence" if done is _is_current else "2 an outcome for everything"
-            town.record.violate(promise, f"{app.name}: {what}: {why}")
-            break
-        if app.live.over is not None and app.live.link._runner is not None and app.live.link._runner.done():
+            promise = CONVERGENCE if done is _is_current else ONE_OUTCOME
+            town.record.violate(promise, f"{app.name} is not at rest: {why}")
+            return
+        if app.live.over is not None:
             app.online()
         await asyncio.sleep(0.1)
-    await asyncio.sleep(0.05)
+
+
+def _cut(town: "Town", tablet: Installation) -> None:
     town.network.out_of_reach[tablet.label] = float("inf")
     town.network.lose(tablet.label, silently=False)
 
@@ -72,7 +73,7 @@ def _is_empty(town: "Town", tablet: Installation) -> str:
 
 
 def _is_current(town: "Town", tablet: Installation) -> str:
-    """"" once every channel shows exactly what the journal folds to."""
+    """ "" once every channel shows exactly what the journal folds to."""
     app = tablet.app
     assert app is not None
     return differences(town, app)

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.runtime.entity import EntityKind
 from actors.runtime.replay import JournalGapError
-from tests.simulation.loop import Process, StuckError, VirtualLoop
+from tests.simulation.loop import StuckError, VirtualLoop
 from tests.simulation.run import Result, _logs_into
 from tests.simulation.tablets.apps import Installation
 from tests.simulation.tablets.checkers import check_all
@@ -73,7 +73,7 @@ def simulate(seed: int, edits: int = DEFAULT_EDITS, mutation: Mutation = Mutatio
         trace=record.tail(trace_lines),
         digest=hashlib.sha256("\n".join(record.digest_lines()).encode()).hexdigest()[:16],
         counts=record.counts
-        | {"rows": len(town.world.store.rows), "commands": len(town.book.stored), "told": len(town.book.told)},
+        | {"rows": len(town.world.store.rows), "ops": len(town.book.stored), "told": len(town.book.told)},
         virtual_s=loop.time(),
     )
 
@@ -97,7 +97,9 @@ async def _story(town: Town) -> None:
         trouble.switch_on(tablet)
     rage = [loop.create_task(trouble.rage()), loop.create_task(trouble.hosts.rage())]
     begun = loop.time()
-    while loop.time() < begun + _RAGE_MAX_S and any(tablet.edits_left > 0 for tablet in town.tablets):
+    while loop.time() < begun + _RAGE_MAX_S and any(  # noqa: ASYNC110 - virtual time
+        tablet.edits_left > 0 for tablet in town.tablets
+    ):
         await asyncio.sleep(0.1)
     for task in rage:
         task.cancel()
@@ -121,9 +123,7 @@ async def _office_opens(town: Town) -> None:
 def _bury(town: Town) -> None:
     for one in town.world.everyone:
         one.host.writer.close()
-    processes: list[Process] = [one.process for one in town.world.everyone] + [node.process for node in town.nodes]
     for tablet in town.tablets:
         tablet.close()
-        processes += [tablet.app.process] if tablet.app is not None else []
-    town.loop.bury(processes)
+    town.loop.bury([one.process for one in town.world.everyone] + town.processes)
     town.loop.close()

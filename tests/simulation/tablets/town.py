@@ -19,7 +19,7 @@ from domain.errors import AtriumError
 from realtime.channels import provider_sync
 from services.locations import Address, Location, Room
 from tests.serve.clinic import MemoryLocations
-from tests.simulation.loop import VirtualLoop
+from tests.simulation.loop import Process, VirtualLoop
 from tests.simulation.store import SimStore
 from tests.simulation.tablets.apps import Installation
 from tests.simulation.tablets.book import Book, Identity, Stored
@@ -89,8 +89,8 @@ class Town:
         self.actors = {one: Actor(one, ("provider",), (self.clinic,)) for one in self.people}
         self.scope = provider_sync(CLINIC_KINDS, self.location)
         self.folder = folder
-        self.nodes: list[Node] = []
-        """Every gateway that ever was."""
+        self.processes: list[Process] = []
+        """Every program and gateway that ever was."""
         self.current: dict[str, Node] = {}
         self.tablets: list[Installation] = []
         self.office = EntityClient("office", SimTransport(self.world), loop, profile.runtime.limits)
@@ -100,6 +100,8 @@ class Town:
         """`kind/id` → version → commands that are recorded as applied there and made no row."""
         self.lossy: set[Identity] = set()
         """Whose storage was reset, put back or copied: what was only there may be gone."""
+        self.copied: set[Identity] = set()
+        """Whose storage was put back or copied: several queues went under one name."""
         self._node_class = node_class
         self._tablet_class = tablet_class
         self._lives: dict[str, int] = {}
@@ -113,7 +115,6 @@ class Town:
         self._lives[seat] = self._lives.get(seat, 0) + 1
         node = self._node_class(self, seat, self._lives[seat])
         self.current[seat] = node
-        self.nodes.append(node)
         return node
 
     def open_nodes(self) -> list[Node]:

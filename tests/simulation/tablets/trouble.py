@@ -1,7 +1,6 @@
 """What goes wrong around tablets: networks, programs, storages, clocks, gateways, rights. Until it is told to stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from actors.runtime.shards import shard_of
@@ -11,9 +10,12 @@ from tests.simulation.tablets.apps import Installation
 from tests.simulation.tablets.people import Person
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.simulation.tablets.town import Town
 
 _COPIES_MAX = 2
+_OFTEN = {"offline": 4, "half_open": 2, "app_kill": 2}
 _EPOCH_STEP_S = 2.0
 """A storage without a trace of its epoch begins with the seconds of the clock: no two in one second."""
 
@@ -56,7 +58,9 @@ class Trouble:
             "device_revoked": self._revoke_device,
             "wrong_clock": self._wrong_clock,
         }
-        self._actions = [action for name, action in actions.items() if name in town.faults]
+        self._actions = [
+            action for name, action in actions.items() if name in town.faults for _ in range(_OFTEN.get(name, 1))
+        ]
 
     async def rage(self) -> None:
         while not self._stopped:
