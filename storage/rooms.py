@@ -36,10 +36,10 @@ class RoomTables:
         waits = func.make_interval(0, 0, 0, 0, 0, 0, PENDING_SECONDS_MAX)
         query = select(VisitPlace.room_id, VisitPlace.settled | (VisitPlace.since < func.now() - waits))
         there = select(RoomIndex.id).where(RoomIndex.visit_id == visit_id)
+        added = insert(VisitPlace).values({**key, **fresh}).on_conflict_do_nothing().returning(VisitPlace.room_id)
+        if await self._database.execute(added):
+            return True
         async with self._database.session() as session:
-            added = insert(VisitPlace).values({**key, **fresh}).on_conflict_do_nothing().returning(VisitPlace.room_id)
-            if (await session.execute(added)).first() is not None:
-                return True
             # Locked first, looked at after: what settled the place before is then seen by the next statement.
             other, known = (await session.execute(query.where(*here).with_for_update())).one()
             if other != room_id and (
@@ -53,5 +53,4 @@ class RoomTables:
         """The room has answered: from now on its index row says whether the visit is there."""
         here = (VisitPlace.organization_id == organization_id, VisitPlace.visit_id == visit_id)
         statement = update(VisitPlace).where(*here, VisitPlace.room_id == room_id).values(settled=True)
-        async with self._database.session() as session:
-            await session.execute(statement)
+        await self._database.execute(statement)
