@@ -44,7 +44,7 @@ from actors.session_queue import (
     unknown,
 )
 from actors.session_rights import resolve, restore, revoke, show_quarantined, sign_out
-from actors.session_state import Event, Opened, SessionState, SessionStatus
+from actors.session_state import Event, Opened, SessionState, SessionStatus, waiting_here
 from actors.session_views import SessionView, session_view
 from actors.session_work import (
     close_document,
@@ -107,7 +107,7 @@ class SessionKind(EntityKind[SessionState]):
                 "access": state.access.value,
                 "room_id": state.work.room_id or None,
                 "patient_id": state.work.patient_id or None,
-                "quarantined": len(state.quarantine),
+                "quarantined": len(waiting_here(state)),
                 "created_at": state.created_ms,
                 "updated_at": state.changed_ms,
             },

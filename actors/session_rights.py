@@ -42,6 +42,8 @@ def revoke(state: SessionState, command: Revoke, ctx: Context) -> Decision:
 
 def restore(state: SessionState, _command: Restore, ctx: Context) -> Decision:
     _check_admin(state, ctx)
+    if state.access is Access.REVOKED_PERSON and ctx.actor.subject == state.subject:
+        raise Forbidden("Another admin takes your revocation back.")
     return NOTHING if state.access is Access.GRANTED else Decision((Restored(),))
 
 

@@ -276,6 +276,12 @@ class SessionState(msgspec.Struct, omit_defaults=True, kw_only=True):
     changed_ms: int
 
 
+def waiting_here(state: SessionState) -> dict[str, Quarantined]:
+    """What waits in quarantine, of the clinics that the session is of now: another's is not theirs to know of."""
+    here = set(state.organizations)
+    return {id_: item for id_, item in state.quarantine.items() if not here.isdisjoint(item.organizations)}
+
+
 def unpacked(packed: bytes) -> dict[str, Any]:
     """A kept result, or a quarantined command, as a map again."""
     content: dict[str, Any] = msgspec.msgpack.decode(packed)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.session_state import Access, EndedBy, SessionState, SessionStatus
+from actors.session_state import Access, EndedBy, SessionState, SessionStatus, waiting_here
 from domain.times import to_rfc3339
 
 
@@ -75,6 +75,6 @@ def session_view(state: SessionState, version: int) -> SessionView:
         hand_offs={id_: OfferView(offer.to, to_rfc3339(offer.at_ms)) for id_, offer in state.offers.items()},
         quarantine={
             id_: QuarantinedView(item.epoch, item.seq, item.ent, item.op, item.code, to_rfc3339(item.at_ms))
-            for id_, item in state.quarantine.items()
+            for id_, item in waiting_here(state).items()
         },
     )

@@ -59,7 +59,7 @@ def open_document(state: SessionState, command: OpenDocument, ctx: Context) -> D
     document_id = check_id(command.document_id, "document_id")
     if document_id in state.work.documents:
         return NOTHING
-    _check_documents(len(state.work.documents) + 1)
+    check_documents(len(state.work.documents) + 1)
     return Decision((DocumentOpened(document_id=document_id),))
 
 
@@ -136,7 +136,7 @@ def hand_over(state: SessionState, command: HandOver, ctx: Context) -> Decision:
 def take_up(state: SessionState, command: TakeUp, ctx: Context) -> Decision:
     check_own(state, ctx)
     check_takes_over(state)
-    _check_documents(len({*state.work.documents, *command.documents}))
+    check_documents(len({*state.work.documents, *command.documents}))
     event = TakenUp(
         offer_id=command.offer_id,
         from_session=command.from_session,
@@ -171,6 +171,7 @@ def _check_not_taken(state: SessionState, offer_id: str) -> None:
         raise Conflict("Another has taken it.", code="taken", extra={"by": by})
 
 
-def _check_documents(count: int) -> None:
+def check_documents(count: int) -> None:
+    """Raises `Conflict` with `documents_max` for more than can be open at once."""
     if count > DOCUMENTS_MAX:
         raise Conflict("So many documents are open.", code="documents_max", extra={"limit": DOCUMENTS_MAX})

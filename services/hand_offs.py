@@ -15,6 +15,7 @@ from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
 from actors.session_commands import HandOver, TakeUp
 from actors.session_state import Access, HandedOver, SessionStatus
+from actors.session_work import check_documents
 from domain.errors import Conflict, Forbidden, NotFound, Rejected
 from domain.ids import derived_command_id
 from services.entities import ROOM, SESSION, Answered, Entities, Sender
@@ -33,6 +34,7 @@ class HandOffs:
         actor = sender.actor
         receiving = await self._view(SESSION, to_session, actor)
         _check_receives(receiving, actor)
+        _check_fits(await self._view(SESSION, from_session, actor), receiving)
         answer = await self._entities.ask(
             SESSION,
             from_session,
@@ -118,6 +120,13 @@ def _check_receives(receiving: dict[str, Any], actor: Actor) -> None:
         raise Conflict("The session has ended.", code="session_ended")
     if receiving["access"] != Access.GRANTED:
         raise Forbidden("This session was revoked.")
+
+
+def _check_fits(giving: dict[str, Any], receiving: dict[str, Any]) -> None:
+    """Once it was handed over it is too late to refuse it."""
+    if not set(giving["organizations"]) & set(receiving["organizations"]):
+        raise Forbidden("That session is at another clinic.")
+    check_documents(len({*giving.get("documents", ()), *receiving.get("documents", ())}))
 
 
 def _step(step: str, from_session: str, offer_id: str, to_session: str) -> bytes:

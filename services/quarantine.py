@@ -8,7 +8,7 @@ from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
 from actors.session_commands import Resolve, ShowQuarantined
 from domain.errors import Internal, Invalid, NotFound
-from domain.hlc import restamped
+from domain.hlc import restamped, stamp
 from domain.ids import derived_command_id, device_command_id
 from domain.times import from_rfc3339
 from services.entities import SESSION, Answered, Entities, Sender, send
@@ -127,8 +127,9 @@ class Quarantine:
 
     async def _send(self, sender: Sender, item: dict[str, Any], command_id: bytes, body_hash: bytes) -> Answered:
         command = item["command"]
+        came_ms = from_rfc3339(item["at"])  # without a time of the device it counts as of then, not as made just now
         hlc = command.get("hlc", "")
-        accepted, raw = restamped(hlc, from_rfc3339(item["at"])) if hlc else ("", "")
+        accepted, raw = restamped(hlc, came_ms) if hlc else ("", "")
         return await self._execute(
             sender.actor,
             command["ent"],
@@ -140,7 +141,7 @@ class Quarantine:
             item["device"],
             base_ver=command.get("base_ver"),
             base_fver=command.get("base_fver"),
-            hlc=accepted,
+            hlc=accepted or stamp(came_ms),
             hlc_raw=raw,
         )
 
