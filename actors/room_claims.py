@@ -22,7 +22,8 @@ def holder_now(state: RoomState, now_ms: int) -> Holder | None:
 
 
 def acts_under_claim(state: RoomState, token: int, ctx: Context, *, exclusive: bool) -> bool:
-    """Whether a command acts under the claim.
+    """Whether a command acts under the claim. From the tablet that has it, it does so without the token too: what
+    it queued behind its own claim could not know it yet.
 
     Raises `Conflict`: `fenced` for a token that is not the claim's, `taken` for an exclusive command while
     another has the room.
@@ -31,6 +32,8 @@ def acts_under_claim(state: RoomState, token: int, ctx: Context, *, exclusive: b
     if token:
         if holder is None or holder.token != token or holder.by != ctx.actor.subject:
             raise _fenced(state, holder)
+        return True
+    if holder is not None and ctx.device and (holder.by, holder.device) == (ctx.actor.subject, ctx.device):
         return True
     if exclusive and holder is not None:
         raise _fenced(state, holder) if holder.by == ctx.actor.subject else _taken(state, holder)

@@ -232,3 +232,13 @@ def test_an_exclusive_command_of_long_ago_is_only_an_intent(command: object) -> 
     desk.do(command, PIA, hlc=given)
     assert desk.state is not None
     assert desk.state.holder is not None
+
+
+def test_what_a_tablet_queued_behind_its_own_claim_needs_no_token() -> None:
+    desk = room_in("roomed")
+    desk.do(Claim(), PIA, "tablet-1")
+    desk.do(going("in_treatment"), PIA, "tablet-1")
+    assert status_of(desk) == "in_treatment"
+    assert refused(desk, going("waiting"), PIA, device="tablet-2").code == "fenced"
+    desk.do(TakeOver("shift change"), QUINN, "tablet-3")
+    assert refused(desk, going("waiting"), PIA, device="tablet-1").code == "taken"
