@@ -4,6 +4,7 @@
 """
 
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,6 +73,26 @@ class Settings(BaseSettings):
         default=86_400, ge=60, description="Lifetime of a signed order tracking link (seconds)."
     )
 
+    rate_limits: bool = Field(
+        default=True, description="Whether clients are held to rates (false for load tests among friends)."
+    )
+    rate_limit_anonymous: int = Field(
+        default=1_000, ge=10, description="Requests per hour from one address without a token (count)."
+    )
+    rate_limit_burst: int = Field(
+        default=300, ge=10, description="Requests per 10 seconds from one address without a token (count)."
+    )
+    rate_limit_subject: int = Field(
+        default=6_000, ge=10, description="Requests per minute with one subject's tokens (count)."
+    )
+    rate_limit_auth: int = Field(
+        default=60, ge=1, description="POST requests per minute from one address to the paths under /auth (count)."
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.0/8,::1",
+        description="Networks of proxies whose X-Forwarded-For is believed (separated by commas).",
+    )
+
     read_timeout_s: float = Field(default=5.0, gt=0, description="A journal read longer than this fails (seconds).")
     database_pool_max: int = Field(
         default=5,
@@ -96,6 +117,20 @@ class Settings(BaseSettings):
         description="Pause before the first retry of a reaction, doubled each time (milliseconds).",
     )
 
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="smtp://user:password@host:587 (STARTTLS) or smtps://…:465 for outgoing mail; "
+        "unset: .eml files in the data folder's mail/.",
+    )
+    mail_from: str = Field(
+        default="Atrium <no-reply@localhost.localdomain>", min_length=3, description="The sender of outgoing mail."
+    )
+    app_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="Web application that mails link to, as <app_url>/verify-email#token=…; unset: mails have a code.",
+    )
+
     log_level: LogLevel = Field(default="info", description="Least severe level that is logged.")
     log_json: bool = Field(default=False, description="Log lines as JSON (true) or for people (false).")
 
@@ -111,6 +146,21 @@ class Settings(BaseSettings):
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("smtp://", "smtps://")):
+            raise ValueError("must start with smtp:// or smtps://")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip():
+                ip_network(part.strip(), strict=False)
         return value
 
     @field_validator("encryption_key")

@@ -1,6 +1,15 @@
 """The tables. One file a subject; `Base.metadata` knows all of them once this package is imported."""
 
-from storage.models.audit import AuditEvent
+from storage.models.accounts import (
+    Login,
+    LoginFailure,
+    LookupKeyRow,
+    Membership,
+    OneTimeToken,
+    RefreshToken,
+    User,
+)
+from storage.models.audit import AuditEvent, AuditHead
 from storage.models.base import Base
 from storage.models.catalog import Organization, Product
 from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, RoomIndex, SessionIndex
@@ -12,6 +21,7 @@ from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow
 __all__ = [
     "INDEX_TABLES",
     "AuditEvent",
+    "AuditHead",
     "Base",
     "CartIndex",
     "DataKeyRow",
@@ -20,11 +30,17 @@ __all__ = [
     "HostRow",
     "JournalRow",
     "Location",
+    "Login",
+    "LoginFailure",
+    "LookupKeyRow",
+    "Membership",
+    "OneTimeToken",
     "OrderIndex",
     "Organization",
     "Product",
     "ReactionCursor",
     "ReactionRetry",
+    "RefreshToken",
     "ReminderRow",
     "Room",
     "RoomIndex",
@@ -32,5 +48,6 @@ __all__ = [
     "ShardMapRow",
     "ShardRow",
     "SnapshotRow",
+    "User",
     "VisitPlace",
 ]

@@ -1,0 +1,62 @@
+"""All use-cases of accounts, put together from their parts once per gateway."""
+
+from services.accounts.limits import DEFAULTS, AccountLimits
+from services.accounts.logins import Logins
+from services.accounts.mailed import MailedTokens
+from services.accounts.members import Members
+from services.accounts.passwords import Passwords
+from services.accounts.profiles import Profiles
+from services.accounts.proving import Prover
+from services.accounts.recovery import Recovery
+from services.accounts.registration import Registration
+from services.accounts.store import AccountStores
+from services.audit import Audit
+from services.background import Background
+from services.lookups import Clock
+from services.mail.mailer import Mailer
+from services.mail.post import Post
+from services.tokens import Tokens
+from storage.accounts.logins import LoginTables
+from storage.accounts.lookup import Vault
+from storage.accounts.memberships import MembershipTables
+from storage.accounts.users import UserTables
+from storage.crypto import KeyRing
+from storage.db import Database
+
+
+class Accounts:
+    """Close it before the stores: what is being mailed is finished first."""
+
+    def __init__(
+        self,
+        stores: AccountStores,
+        tokens: Tokens,
+        mailer: Mailer,
+        audit: Audit,
+        clock: Clock,
+        *,
+        sender: str,
+        app_url: str = "",
+        limits: AccountLimits = DEFAULTS,
+        passwords: Passwords | None = None,
+    ) -> None:
+        self.background = Background(limits.background_tasks_max)
+        self.passwords = passwords or Passwords(limits)
+        post = Post(mailer, self.background, clock, sender=sender, app_url=app_url)
+        mailed = MailedTokens(stores.users, post, clock, limits)
+        prover = Prover(stores, self.passwords, clock, limits)
+        self.limits = limits
+        self.registration = Registration(stores.users, prover, self.passwords, mailed, post, clock)
+        self.recovery = Recovery(stores, prover, self.passwords, mailed, post, self.background, audit, clock)
+        self.logins = Logins(stores, tokens, prover, audit, clock, limits)
+        self.members = Members(stores, audit, clock)
+        self.profiles = Profiles(stores.users, clock)
+
+    async def close(self) -> None:
+        await self.background.close()
+        self.passwords.close()
+
+
+def postgres_stores(database: Database, keys: KeyRing) -> AccountStores:
+    vault = Vault(database, keys)
+    return AccountStores(UserTables(database, vault), LoginTables(database, vault), MembershipTables(database))

@@ -1,0 +1,145 @@
+"""Logging in and staying in: logins, their refresh tokens and the access tokens that those give."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.runtime.entity import Actor
+from domain.errors import Forbidden, NotFound, Unauthenticated
+from domain.ids import new_id
+from domain.text import check_text
+from domain.times import SECOND_MS
+from services.accounts.emails import check_email
+from services.accounts.grants import Grant, grant_for
+from services.accounts.limits import AccountLimits
+from services.accounts.proving import Prover
+from services.accounts.store import AccountStores
+from services.audit import Audit
+from services.lookups import Clock
+from services.tokens import Tokens
+from storage.accounts.records import LoginRecord, UserRecord, UserStatus
+from storage.accounts.secret_tokens import new_token
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """What a login or a refresh gives. `refresh_token` is "" after a mere reauthentication."""
+
+    user: UserRecord
+    grant: Grant
+    access_token: str
+    login: LoginRecord | None = None
+    refresh_token: str = ""
+
+
+class Logins:
+    def __init__(
+        self,
+        stores: AccountStores,
+        tokens: Tokens,
+        prover: Prover,
+        audit: Audit,
+        clock: Clock,
+        limits: AccountLimits,
+    ) -> None:
+        self._stores = stores
+        self._tokens = tokens
+        self._prover = prover
+        self._audit = audit
+        self._clock = clock
+        self._limits = limits
+
+    async def login(self, email: str, password: str, *, device: str = "", organization_id: str = "") -> Opened:
+        """A new login. For the person themselves, or for an organization of theirs.
+
+        Raises like `Prover.prove`, and `Forbidden` with code `not_a_member`.
+        """
+        check_text(device, "device", length_max=self._limits.device_characters_max)
+        user = await self._prover.prove(check_email(email), password)
+        grant = await self._grant(user, organization_id)
+        now = self._clock.now_ms()
+        login = LoginRecord(
+            id=new_id(),
+            user_id=user.id,
+            organization_id=organization_id,
+            device=device,
+            auth_time_ms=now,
+            created_at_ms=now,
+            last_used_at_ms=now,
+            expires_at_ms=now + self._limits.login_ttl_seconds * SECOND_MS,
+        )
+        token = new_token()
+        await self._stores.logins.open_login(login, token, now + self._limits.refresh_ttl_seconds * SECOND_MS)
+        await self._audit.note(Actor(user.id), "login", "login", login.id)
+        return self._opened(user, grant, login, token)
+
+    async def refresh(self, token: str, organization_id: str | None = None) -> Opened:
+        """The next refresh token, and an access token with the roles of now.
+
+        `organization_id` None: as before ("" when they have no role there any more). Raises `Unauthenticated`
+        (`refresh_token_invalid`, `refresh_token_reused`), `Forbidden` (`not_a_member`; the token is not used up).
+        """
+        login = await self._stores.logins.login_of(token)
+        user = None if login is None else await self._stores.users.user(login.user_id)
+        if login is None or user is None or user.status is not UserStatus.ACTIVE:
+            raise _invalid_refresh()
+        wanted = login.organization_id if organization_id is None else organization_id
+        try:
+            grant = await self._grant(user, wanted)
+        except Forbidden:
+            if organization_id is not None:
+                raise
+            wanted, grant = "", await self._grant(user, "")
+        now = self._clock.now_ms()
+        rotated = await self._stores.logins.rotate(
+            token,
+            new_token(),
+            organization_id=wanted,
+            now_ms=now,
+            expires_at_ms=now + self._limits.refresh_ttl_seconds * SECOND_MS,
+            reuse_ms=self._limits.refresh_reuse_seconds * SECOND_MS,
+        )
+        if rotated.refused == "reused":
+            await self._audit.note(Actor(user.id), "refresh", "login", login.id, outcome="refresh_token_reused")
+            raise Unauthenticated("This token was used before: log in again.", code="refresh_token_reused")
+        if rotated.refused or rotated.login is None:
+            raise _invalid_refresh()
+        return self._opened(user, grant, rotated.login, rotated.token)
+
+    async def reauthenticate(self, actor: Actor, password: str) -> Opened:
+        """A fresh access token, for what asks for a proof of who they are. Raises like `Prover.prove_again`."""
+        proved = await self._prover.prove_again(actor.subject, password, "password")
+        grant = await self._grant(proved, actor.organizations[0] if actor.organizations else "")
+        await self._audit.note(Actor(proved.id), "reauthenticate", "user", proved.id)
+        return Opened(user=proved, grant=grant, access_token=self._access(proved, grant, self._clock.now_ms()))
+
+    async def logout(self, token: str) -> None:
+        """End the login of this refresh token, used up or not; nothing for an unknown one."""
+        login = await self._stores.logins.login_of(token)
+        if login is not None:
+            await self._stores.logins.revoke(login.user_id, login.id, "logout", self._clock.now_ms())
+
+    async def list(self, user_id: str) -> Sequence[LoginRecord]:
+        return await self._stores.logins.live_logins(user_id, self._clock.now_ms())
+
+    async def revoke(self, user_id: str, login_id: str = "") -> int:
+        """One of their own logins, or all; how many ended. Raises `NotFound` for one that is not there."""
+        count = await self._stores.logins.revoke(user_id, login_id, "revoked", self._clock.now_ms())
+        if login_id and not count:
+            raise NotFound("There is no such session.")
+        await self._audit.note(Actor(user_id), "sessions_revoked", "user", user_id)
+        return count
+
+    async def _grant(self, user: UserRecord, organization_id: str) -> Grant:
+        memberships = await self._stores.members.memberships(user.id) if organization_id else ()
+        return grant_for(user, memberships, organization_id, self._limits.organizations_per_token_max)
+
+    def _access(self, user: UserRecord, grant: Grant, auth_time_ms: int) -> str:
+        return self._tokens.issue(user.id, grant.roles, grant.organizations, auth_time=auth_time_ms // SECOND_MS)
+
+    def _opened(self, user: UserRecord, grant: Grant, login: LoginRecord, token: str) -> Opened:
+        access = self._access(user, grant, login.auth_time_ms)
+        return Opened(user=user, grant=grant, access_token=access, login=login, refresh_token=token)
+
+
+def _invalid_refresh() -> Unauthenticated:
+    return Unauthenticated("This refresh token does not hold: log in again.", code="refresh_token_invalid")

@@ -1,0 +1,97 @@
+"""Who has which role at an organization: its own admins say so, and the platform's."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from actors.runtime.entity import Actor
+from domain.errors import Conflict, NotFound, invalid_field
+from services.accounts.emails import check_email
+from services.accounts.store import AccountStores
+from services.audit import Audit
+from services.lookups import Clock
+from services.tokens import ROLES
+from storage.accounts.records import MembershipRecord, UserRecord, UserStatus
+
+ADMIN: Final = "admin"
+ORGANIZATION_ROLES: Final = ROLES - {"customer", "courier"}
+"""What somebody can be at an organization; customers and couriers are so for themselves."""
+
+
+class Member(msgspec.Struct, frozen=True):
+    user: UserRecord
+    roles: tuple[str, ...]
+
+
+class Members:
+    def __init__(self, stores: AccountStores, audit: Audit, clock: Clock) -> None:
+        self._stores = stores
+        self._audit = audit
+        self._clock = clock
+
+    async def of_user(self, user_id: str) -> dict[str, tuple[str, ...]]:
+        """Roles by organization."""
+        found: dict[str, list[str]] = {}
+        for each in await self._stores.members.memberships(user_id):
+            found.setdefault(each.organization_id, []).append(each.role)
+        return {organization_id: tuple(roles) for organization_id, roles in found.items()}
+
+    async def list(self, actor: Actor, organization_id: str, after_user: str, limit: int) -> Sequence[Member]:
+        """The next `limit` people, by id. Raises `NotFound` to all but its admins."""
+        _admins_only(actor, organization_id)
+        found: dict[str, list[str]] = {}
+        for each in await self._stores.members.members(organization_id, after_user, limit):
+            found.setdefault(each.user_id, []).append(each.role)
+        users = await self._stores.users.users(list(found))
+        return [Member(users[user_id], tuple(roles)) for user_id, roles in found.items() if user_id in users]
+
+    async def add(
+        self,
+        actor: Actor,
+        organization_id: str,
+        role: str,
+        *,
+        user_id: str = "",
+        email: str = "",
+        correlation: str = "",
+    ) -> tuple[Member, bool]:
+        """Give somebody with an account a role; also whether they had it before.
+
+        Raises `NotFound` (to all but admins; `user_unknown`), `Invalid`.
+        """
+        _admins_only(actor, organization_id)
+        if role not in ORGANIZATION_ROLES:
+            raise invalid_field("role", "unknown_role", f"One of {', '.join(sorted(ORGANIZATION_ROLES))}.")
+        users = self._stores.users
+        user = await (users.user(user_id) if user_id else users.user_by_email(check_email(email)))
+        if user is None or user.status is not UserStatus.ACTIVE:
+            raise NotFound("Nobody with this address or id has an account.", code="user_unknown")
+        membership = MembershipRecord(user_id=user.id, organization_id=organization_id, role=role)
+        added = await self._stores.members.add_membership(membership, self._clock.now_ms())
+        if added is None:
+            raise NotFound("There is no such organization.")
+        if added:
+            await self._note(actor, f"member_added_{role}", user.id, organization_id, correlation)
+        roles = (await self.of_user(user.id)).get(organization_id, ())
+        return Member(user, roles), not added
+
+    async def remove(
+        self, actor: Actor, organization_id: str, user_id: str, role: str = "", *, correlation: str = ""
+    ) -> None:
+        """Take a role from somebody, or with "" all of them. Raises `NotFound`, `Conflict` (`last_admin`)."""
+        _admins_only(actor, organization_id)
+        removed = await self._stores.members.remove_memberships(organization_id, user_id, role, ADMIN)
+        if removed is None:
+            raise Conflict("Somebody has to be admin here: name another one first.", code="last_admin")
+        if not removed:
+            raise NotFound("There is no such member.")
+        await self._note(actor, "member_removed", user_id, organization_id, correlation)
+
+    async def _note(self, actor: Actor, action: str, user_id: str, organization_id: str, correlation: str) -> None:
+        await self._audit.note(actor, action, "user", user_id, organization_id=organization_id, correlation=correlation)
+
+
+def _admins_only(actor: Actor, organization_id: str) -> None:
+    if not (actor.runs_platform() or (actor.has_role(ADMIN) and actor.acts_for(organization_id))):
+        raise NotFound("There is no such organization.")

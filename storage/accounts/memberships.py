@@ -1,0 +1,72 @@
+"""Who has which role at which organization, in Postgres. Every method is one transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.accounts.records import MembershipRecord
+from storage.db import Database
+from storage.models import Membership, Organization
+from storage.times import from_ms
+
+
+class MembershipTables:
+    """`services.accounts.store.MembershipStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def memberships(self, user_id: str) -> Sequence[MembershipRecord]:
+        query = select(Membership).where(Membership.user_id == user_id)
+        return await self._read(query.order_by(Membership.organization_id, Membership.role))
+
+    async def members(self, organization_id: str, after_user: str, limit: int) -> Sequence[MembershipRecord]:
+        """Of the next `limit` people, all their roles there."""
+        people = (
+            select(Membership.user_id)
+            .where(Membership.organization_id == organization_id, Membership.user_id > after_user)
+            .group_by(Membership.user_id)
+            .order_by(Membership.user_id)
+            .limit(limit)
+        )
+        query = select(Membership).where(
+            Membership.organization_id == organization_id, Membership.user_id.in_(people.scalar_subquery())
+        )
+        return await self._read(query.order_by(Membership.user_id, Membership.role))
+
+    async def add_membership(self, membership: MembershipRecord, now_ms: int) -> bool | None:
+        """False when it was there before, None when there is no such organization."""
+        values = {
+            **{name: getattr(membership, name) for name in MembershipRecord.__struct_fields__},
+            "created_at": from_ms(now_ms),
+        }
+        statement = insert(Membership).values(values).on_conflict_do_nothing().returning(Membership.role)
+        async with self._database.session() as session:
+            if not await session.scalar(select(exists().where(Organization.id == membership.organization_id))):
+                return None
+            return (await session.execute(statement)).first() is not None
+
+    async def remove_memberships(self, organization_id: str, user_id: str, role: str, keep_role: str) -> int | None:
+        """How many roles were taken away (`role` "" is all); None, and nothing done, when nobody there would be left
+        with `keep_role` who is now."""
+        # Two admins who remove each other at the same time are one after the other by these locks.
+        holders = select(Membership.user_id).where(
+            Membership.organization_id == organization_id, Membership.role == keep_role
+        )
+        gone = delete(Membership).where(Membership.organization_id == organization_id, Membership.user_id == user_id)
+        if role:
+            gone = gone.where(Membership.role == role)
+        async with self._database.session() as session:
+            holding = set(await session.scalars(holders.order_by(Membership.user_id).with_for_update()))
+            if role in {"", keep_role} and holding == {user_id}:
+                return None
+            return len((await session.execute(gone.returning(Membership.role))).all())
+
+    async def _read(self, query: Any) -> Sequence[MembershipRecord]:
+        async with self._database.session() as session:
+            rows = (await session.scalars(query)).all()
+        return [
+            MembershipRecord(user_id=row.user_id, organization_id=row.organization_id, role=row.role) for row in rows
+        ]

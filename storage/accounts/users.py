@@ -1,0 +1,213 @@
+"""People in Postgres. Every method is one transaction; what a mailed token does happens in the one that spends it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.accounts.lookup import Vault
+from storage.accounts.records import TokenRecord, UserRecord, UserStatus
+from storage.db import Database
+from storage.models import Login, OneTimeToken, User
+from storage.times import from_ms, to_ms
+
+
+class UserTables:
+    """`services.accounts.store.UserStore`."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def user(self, user_id: str) -> UserRecord | None:
+        async with self._database.session() as session:
+            row = await session.get(User, user_id)
+        return None if row is None else await self._record(row)
+
+    async def users(self, ids: Sequence[str]) -> dict[str, UserRecord]:
+        async with self._database.session() as session:
+            rows = (await session.scalars(select(User).where(User.id.in_(ids)))).all()
+        return {row.id: await self._record(row) for row in rows}
+
+    async def user_by_email(self, email: str) -> UserRecord | None:
+        query = select(User).where(User.email_hash == await self._vault.hash_email(email))
+        async with self._database.session() as session:
+            row = (await session.scalars(query)).first()
+        return None if row is None else await self._record(row)
+
+    async def add_user(self, user: UserRecord) -> bool:
+        values = {
+            **{name: getattr(user, name) for name in ("id", "name", "password_hash", "locale", "time_zone")},
+            "status": user.status.value,
+            "roles": list(user.roles),
+            "email": self._vault.seal(user.email.encode(), _email_place(user.id)),
+            "email_hash": await self._vault.hash_email(user.email),
+            "verified_at": from_ms(user.verified_at_ms) if user.verified_at_ms else None,
+            "created_at": from_ms(user.created_at_ms),
+            "updated_at": from_ms(user.updated_at_ms),
+        }
+        statement = insert(User).values(values).on_conflict_do_nothing().returning(User.id)
+        async with self._database.session() as session:
+            return (await session.execute(statement)).first() is not None
+
+    async def put_profile(self, user_id: str, *, name: str, locale: str, time_zone: str, now_ms: int) -> None:
+        await self._update(user_id, name=name, locale=locale, time_zone=time_zone, updated_at=from_ms(now_ms))
+
+    async def upgrade_password(self, user_id: str, old_hash: str, new_hash: str) -> None:
+        statement = update(User).where(User.id == user_id, User.password_hash == old_hash)
+        async with self._database.session() as session:
+            await session.execute(statement.values(password_hash=new_hash))
+
+    async def change_password(self, user_id: str, new_hash: str, now_ms: int) -> None:
+        async with self._database.session() as session:
+            await _put_password(session, user_id, new_hash, now_ms)
+
+    async def add_token(self, token: TokenRecord, *, since_ms: int, count_max: int) -> bool:
+        """False, and nothing written, when this person was given `count_max` since `since_ms`."""
+        recent = (
+            select(func.count())
+            .select_from(OneTimeToken)
+            .where(OneTimeToken.user_id == token.user_id, OneTimeToken.issued_at >= from_ms(since_ms))
+        )
+        async with self._database.session() as session:
+            # One after the other for one person: two at once would both count what is there before them.
+            await session.execute(select(User.id).where(User.id == token.user_id).with_for_update())
+            if (await session.scalar(recent) or 0) >= count_max:
+                return False
+            session.add(
+                OneTimeToken(
+                    hash=token.hash,
+                    purpose=token.purpose,
+                    user_id=token.user_id,
+                    payload=self._vault.seal(token.payload, _token_place(token.hash)),
+                    issued_at=from_ms(token.issued_at_ms),
+                    expires_at=from_ms(token.expires_at_ms),
+                )
+            )
+            await session.execute(
+                delete(OneTimeToken).where(
+                    OneTimeToken.user_id == token.user_id,
+                    OneTimeToken.issued_at < from_ms(since_ms),
+                    OneTimeToken.expires_at < from_ms(token.issued_at_ms),
+                )
+            )
+        return True
+
+    async def token(self, token_hash: bytes, purposes: Sequence[str], now_ms: int) -> TokenRecord | None:
+        query = select(OneTimeToken).where(_live(token_hash, purposes, now_ms))
+        async with self._database.session() as session:
+            row = (await session.scalars(query)).first()
+        if row is None:
+            return None
+        return TokenRecord(
+            hash=row.hash,
+            purpose=row.purpose,
+            user_id=row.user_id,
+            payload=await self._vault.open(row.payload, _token_place(row.hash)),
+            issued_at_ms=to_ms(row.issued_at),
+            expires_at_ms=to_ms(row.expires_at),
+        )
+
+    async def activate(
+        self, token: TokenRecord, *, password_hash: str, name: str, locale: str, time_zone: str, now_ms: int
+    ) -> bool:
+        async with self._database.session() as session:
+            if not await _spend(session, token, now_ms):
+                return False
+            values: dict[str, Any] = {
+                "password_hash": password_hash,
+                "name": name,
+                "locale": locale,
+                "time_zone": time_zone,
+            }
+            pending = update(User).where(User.id == token.user_id, User.status == UserStatus.PENDING.value)
+            moment = from_ms(now_ms)
+            proved = {"status": UserStatus.ACTIVE.value, "verified_at": moment, "updated_at": moment}
+            changed = await session.execute(pending.values(values | proved).returning(User.id))
+            return changed.first() is not None
+
+    async def reset_password(self, token: TokenRecord, new_hash: str, now_ms: int) -> bool:
+        async with self._database.session() as session:
+            if not await _spend(session, token, now_ms):
+                return False
+            moment = from_ms(now_ms)
+            proved = update(User).where(User.id == token.user_id, User.status == UserStatus.PENDING.value)
+            await session.execute(proved.values(status=UserStatus.ACTIVE.value, verified_at=moment))
+            await _put_password(session, token.user_id, new_hash, now_ms)
+            still = update(Login).where(Login.user_id == token.user_id, Login.revoked_at.is_(None))
+            await session.execute(still.values(revoked_at=moment, revoked_for="password_reset"))
+        return True
+
+    async def change_email(self, token: TokenRecord, email: str, now_ms: int) -> bool:
+        """False also when the address has become somebody else's meanwhile."""
+        values = {
+            "email": self._vault.seal(email.encode(), _email_place(token.user_id)),
+            "email_hash": await self._vault.hash_email(email),
+            "verified_at": from_ms(now_ms),
+            "updated_at": from_ms(now_ms),
+        }
+        async with self._database.session() as session:
+            if not await _spend(session, token, now_ms):
+                return False
+            taken = await session.scalar(select(User.id).where(User.email_hash == values["email_hash"]))
+            if taken is not None and taken != token.user_id:
+                return False
+            await session.execute(update(User).where(User.id == token.user_id).values(values))
+        return True
+
+    async def _update(self, user_id: str, **values: Any) -> None:
+        async with self._database.session() as session:
+            await session.execute(update(User).where(User.id == user_id).values(values))
+
+    async def _record(self, row: User) -> UserRecord:
+        email = await self._vault.open(row.email, _email_place(row.id))
+        return UserRecord(
+            id=row.id,
+            email=email.decode(),
+            name=row.name,
+            status=UserStatus(row.status),
+            created_at_ms=to_ms(row.created_at),
+            updated_at_ms=to_ms(row.updated_at),
+            password_hash=row.password_hash,
+            roles=tuple(row.roles),
+            locale=row.locale,
+            time_zone=row.time_zone,
+            verified_at_ms=0 if row.verified_at is None else to_ms(row.verified_at),
+        )
+
+
+def _email_place(user_id: str) -> str:
+    return f"users/email/{user_id}"
+
+
+def _token_place(token_hash: bytes) -> str:
+    return f"one_time_tokens/payload/{token_hash.hex()}"
+
+
+def _live(token_hash: bytes, purposes: Sequence[str], now_ms: int) -> Any:
+    return (
+        (OneTimeToken.hash == token_hash)
+        & OneTimeToken.purpose.in_(purposes)
+        & OneTimeToken.used_at.is_(None)
+        & (OneTimeToken.expires_at > from_ms(now_ms))
+    )
+
+
+async def _spend(session: AsyncSession, token: TokenRecord, now_ms: int) -> bool:
+    """Use it, once, and with it all others of the same purpose that this person was sent."""
+    statement = update(OneTimeToken).where(_live(token.hash, (token.purpose,), now_ms))
+    spent = await session.execute(statement.values(used_at=from_ms(now_ms)).returning(OneTimeToken.hash))
+    if spent.first() is None:
+        return False
+    others = update(OneTimeToken).where(
+        OneTimeToken.user_id == token.user_id, OneTimeToken.purpose == token.purpose, OneTimeToken.used_at.is_(None)
+    )
+    await session.execute(others.values(used_at=from_ms(now_ms)))
+    return True
+
+
+async def _put_password(session: AsyncSession, user_id: str, new_hash: str, now_ms: int) -> None:
+    statement = update(User).where(User.id == user_id)
+    await session.execute(statement.values(password_hash=new_hash, updated_at=from_ms(now_ms)))
