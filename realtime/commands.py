@@ -63,10 +63,11 @@ class Ran(msgspec.Struct, frozen=True):
 class Executor:
     """Has one command after another executed in the name of one connection's actor."""
 
-    __slots__ = ("_connection", "_note", "_port", "_wall", "actor")
+    __slots__ = ("_connection", "_note", "_port", "_wall", "actor", "generation")
 
     def __init__(self, connection: Connection, port: CommandPort, note_origin: NoteOrigin, wall: WallClock) -> None:
         self.actor = Actor("")
+        self.generation = 0
         self._connection = connection
         self._port = port
         self._note = note_origin
@@ -97,6 +98,7 @@ class Executor:
                 base_fver=command.base_fver,
                 hlc=hlc,
                 hlc_raw=hlc_raw,
+                generation=self.generation,
             )
         except Temporary:
             raise

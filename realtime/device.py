@@ -185,6 +185,7 @@ class Device:
 
     def _keep_count(self, admission: Admission) -> None:
         services, owner = self._services, self._owner
+        self._executor.generation = admission.generation
         self.queue = queue = QueueRunner(
             owner.connection,
             self._executor,

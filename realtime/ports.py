@@ -81,8 +81,12 @@ class CommandPort(Protocol):
         base_fver: int | None = None,
         hlc: str = "",
         hlc_raw: str = "",
+        generation: int = 0,
     ) -> Answer:
-        """`ent` is `kind/id`. Raises `AtriumError`; a repeat of `command_id` gives the first result."""
+        """`ent` is `kind/id`. Raises `AtriumError`; a repeat of `command_id` gives the first result.
+
+        `generation` is the admission's: once an entity has heard a newer one of this device, it refuses older ones.
+        """
 
     def clinical(self, ent: str, op: str) -> bool:
         """Whether a refused command of this kind is kept in quarantine: it carries clinical facts."""

@@ -108,11 +108,14 @@ class DeviceCommands:
         base_fver: int | None = None,
         hlc: str = "",
         hlc_raw: str = "",
+        generation: int = 0,
     ) -> Answered:
         """Have `ent` (`kind/id`) do `op` exactly once per `command_id`. Raises `AtriumError`."""
         kind, entity_id = self._target(ent)
         _check_plain(args)
-        sender = Sender(actor, correlation, command_id, body_hash, device=device, hlc=hlc, hlc_raw=hlc_raw)
+        sender = Sender(
+            actor, correlation, command_id, body_hash, device=device, hlc=hlc, hlc_raw=hlc_raw, generation=generation
+        )
         if kind == CART and op in RESOLVED:
             return await self._resolved(sender, entity_id, op, args)
         if kind == DOCUMENT:

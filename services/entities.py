@@ -47,6 +47,7 @@ class Entities(Protocol):
         expect: int = -1,
         hlc: str = "",
         hlc_raw: str = "",
+        generation: int = 0,
     ) -> Answered: ...
 
     async def read(
@@ -71,6 +72,7 @@ class Sender(msgspec.Struct, frozen=True):
     device: str = ""
     hlc: str = ""
     hlc_raw: str = ""
+    generation: int = 0
 
 
 async def send(entities: Entities, kind: str, id: str, sender: Sender, command: Any, want: int = VIEW_JSON) -> Answered:
@@ -88,4 +90,5 @@ async def send(entities: Entities, kind: str, id: str, sender: Sender, command: 
         expect=sender.expect,
         hlc=sender.hlc,
         hlc_raw=sender.hlc_raw,
+        generation=sender.generation,
     )

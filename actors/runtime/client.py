@@ -129,13 +129,14 @@ class EntityClient:
         expect: int = -1,
         hlc: str = "",
         hlc_raw: str = "",
+        generation: int = 0,
     ) -> Answer:
         """Have an entity execute a command exactly once; return after it is durable.
 
         `command_id` (16 bytes) from outside makes a repeat return the first result; `body_hash` tells whether
         it is the same request (default: hash of the command). `deadline_ms` is a duration. `expect` is the
-        version the caller insists on. `hlc` and `hlc_raw` go into the turn's `Context`. Raises
-        `domain.errors.AtriumError`.
+        version the caller insists on. `hlc` and `hlc_raw` go into the turn's `Context`. `generation` is that of the
+        `device`'s connection: see `Envelope`. Raises `domain.errors.AtriumError`.
         """
         body = _pack.encode(command)
         env = Envelope(
@@ -155,6 +156,7 @@ class EntityClient:
             retry=0 if command_id is None else 1,
             hlc=hlc,
             hlc_raw=hlc_raw,
+            generation=generation,
         )
         return await self._send(env)
 

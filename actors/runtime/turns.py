@@ -27,7 +27,7 @@ from actors.runtime.wire import (
     Reply,
 )
 from actors.runtime.writer import Entry, JournalWriter
-from domain.errors import AtriumError, Failure, Internal, Invalid, NotFound, PreconditionFailed
+from domain.errors import AtriumError, Failure, Internal, Invalid, NotFound, PreconditionFailed, Unavailable
 from domain.ids import derived_command_id
 from storage.journal.interface import IndexWrite, NewRow, Reminder, ReminderWrite, TimerDone
 
@@ -38,6 +38,9 @@ _json = msgspec.json.Encoder()
 _msgpack = msgspec.msgpack.Encoder()
 
 _REUSED = Failure("idempotency_key_reused", Invalid.status, "this command id was used with another body")
+_REPLACED = Unavailable(
+    "a newer connection of this device has come", code="outdated_connection", retry_after_ms=1_000
+).failure
 _REFUSED = Failure("commit_refused", Internal.status, "the database refused this change")
 
 
@@ -87,6 +90,9 @@ class Turns:
 
     def command(self, cell: Cell, env: Envelope, sink: Sink) -> None:
         """Decide, apply, queue the row. A raising handler is poison: 500, nothing changed, the entity lives on."""
+        if env.generation and not cell.hears(env.actor.subject, env.device, env.generation):
+            self.refuse(cell, env, sink, _REPLACED)
+            return
         kind = cell.codec.kind
         now_ms = self._clock.now_ms()
         ctx = Context(

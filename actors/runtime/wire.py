@@ -33,7 +33,8 @@ class Envelope(msgspec.Struct, array_like=True):
     `corr` pairs the reply within one client. `body` is the msgpack command; `body_hash` is the first 16 bytes
     of the SHA-256 of what the caller sent. `deadline_ms` is wall-clock milliseconds. `expect` is the version
     the caller insists on (-1: any). `retry` > 0 says that this command id may have been executed before;
-    the client counts, callers that were given an id from outside start at 1.
+    the client counts, callers that were given an id from outside start at 1. `generation` numbers the connections of
+    one person's `device`, 0 for none: what an older one sends is refused once a newer one has been heard.
     """
 
     corr: int
@@ -52,6 +53,7 @@ class Envelope(msgspec.Struct, array_like=True):
     retry: int = 0
     hlc: str = ""
     hlc_raw: str = ""
+    generation: int = 0
 
 
 class Reply(msgspec.Struct, array_like=True):

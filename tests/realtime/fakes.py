@@ -77,6 +77,7 @@ class Port:
         base_fver: int | None = None,
         hlc: str = "",
         hlc_raw: str = "",
+        generation: int = 0,
     ) -> Answer:
         call = {
             "actor": actor,

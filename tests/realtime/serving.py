@@ -71,6 +71,7 @@ class Counters:
         base_fver: int | None = None,
         hlc: str = "",
         hlc_raw: str = "",
+        generation: int = 0,
     ) -> Answer:
         kind, _, id_ = ent.partition("/")
         command = msgspec.convert(args, COMMANDS[op])

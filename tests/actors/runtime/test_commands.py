@@ -424,3 +424,26 @@ async def test_commits_are_bounded_in_bytes_too():
         await asyncio.gather(*asked)
         assert len(rig.rows("a")) == 10
         assert all(sum(len(row.payload) for row in batch) <= 1_000 for batch in rig.gate.batches)
+
+
+@virtual
+async def test_what_an_older_connection_of_a_device_still_sends_is_refused_once_a_newer_one_was_heard():
+    async with Rig() as rig:
+        tablet = {"actor": OWNER, "device": "t-1"}
+        await rig.client.ask("counter", "a", Add(1), command_id=b"1" * 16, generation=2, **tablet)
+        await rig.client.ask("counter", "a", Add(1), command_id=b"2" * 16, generation=3, **tablet)
+        with pytest.raises(Unavailable) as error:
+            await rig.client.ask("counter", "a", Add(1), command_id=b"3" * 16, generation=2, **tablet)
+        assert error.value.failure.code == "outdated_connection"
+        again = await rig.client.ask("counter", "a", Add(1), command_id=b"1" * 16, generation=2, **tablet)
+        assert again.duplicate
+        await rig.client.ask("counter", "a", Add(1), actor=OWNER, device="t-2", generation=1)
+        await rig.client.ask("counter", "a", Add(1), actor=OWNER, device="t-1")
+        assert len(rig.rows("a")) == 4
+
+
+@virtual
+async def test_an_answer_says_whether_anything_was_written():
+    async with Rig() as rig:
+        assert not (await rig.client.ask("counter", "a", Add(1), actor=OWNER)).noop
+        assert (await rig.client.ask("counter", "a", Add(0), actor=OWNER)).noop
