@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "seed": "seed",
     "journal": "journal",
     "dead-letters": "dead_letters",
+    "audit": "audit",
     "migrate": "migrate",
     "openapi": "openapi",
     "settings": "settings",

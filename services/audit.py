@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
+import structlog
 
 from actors.runtime.entity import Actor
 from domain.errors import NotFound, Unavailable
 from services.lookups import Clock
+
+log = structlog.get_logger()
 
 READ: Final = "read"
 SEARCH: Final = "search"
@@ -57,12 +60,31 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     before: int = 0
 
 
+class Verified(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of verifying events of the chain.
+
+    `last`: the position up to which it is right. `head_position`, `head_hash` (hexadecimal): where the chain ends.
+    `broken_at` and `reason` are of the first event that is wrong; 0 and "" if none is.
+    """
+
+    ok: bool
+    checked: int
+    last: int
+    head_position: int
+    head_hash: str
+    broken_at: int = 0
+    reason: str = ""
+
+
 class AuditStore(Protocol):
-    """Where events are kept; they are only ever added. Each method is one transaction."""
+    """Where events are kept, chained; they are only ever added. `add` and `events` are one transaction each."""
 
     async def add(self, events: Sequence[Event]) -> None: ...
     async def events(self, wanted: EventFilter, limit: int) -> Sequence[Event]:
         """Newest first."""
+
+    async def verify(self, after: int, limit: int) -> Verified:
+        """Check at most `limit` events of the chain after a position."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +182,15 @@ class Audit:
             return ()
         own = msgspec.structs.replace(wanted, organization_ids=actor.organizations)
         return await self._store.events(own, limit)
+
+    async def verify(self, actor: Actor, after: int, limit: int) -> Verified:
+        """Check a range of the installation's trail. Raises `NotFound` for all but who runs the platform."""
+        if not actor.runs_platform():
+            raise NotFound("No such resource.")
+        found = await self._store.verify(after, limit)
+        if not found.ok:
+            log.error("audit_broken", position=found.broken_at, reason=found.reason)
+        return found
 
     async def close(self) -> None:
         """Return when nothing waits any more."""

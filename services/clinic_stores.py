@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.audit import Event, EventFilter
+from services.audit import Event, EventFilter, Verified
 from services.document_listings import DocumentEntry, DocumentFilter
 from services.listings import Place
 from services.organizations import Organization
 from services.session_listings import ListedSession, SessionFilter
 from services.stores import reachable
 from storage.audit import AuditFilter, AuditRecord, AuditTables
+from storage.audit_reading import AuditChain
 from storage.db import Database
 from storage.documents import DocumentFilter as RecordFilter
 from storage.documents import DocumentTables
@@ -24,6 +25,7 @@ class AuditStore:
 
     def __init__(self, database: Database) -> None:
         self._tables = AuditTables(database)
+        self._chain = AuditChain(database)
 
     async def add(self, events: Sequence[Event]) -> None:
         async with reachable():
@@ -33,6 +35,20 @@ class AuditStore:
         async with reachable():
             found = await self._tables.events(AuditFilter(**msgspec.structs.asdict(wanted)), limit)
         return [Event(**msgspec.structs.asdict(record)) for record in found]
+
+    async def verify(self, after: int, limit: int) -> Verified:
+        async with reachable():
+            found = await self._chain.verify(after, limit)
+        broken = found.broken
+        return Verified(
+            ok=broken is None,
+            checked=found.checked,
+            last=found.last.position,
+            head_position=found.head.position,
+            head_hash=found.head.hash.hex(),
+            broken_at=0 if broken is None else broken.position,
+            reason="" if broken is None else broken.reason,
+        )
 
 
 class DocumentListings:

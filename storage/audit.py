@@ -1,16 +1,27 @@
-"""The audit trail in Postgres (C8): rows are added in batches and read by position. Every method is one transaction."""
+"""The audit trail in Postgres (C8): rows are added in batches and read by position. Every method is one transaction.
+
+Batches are chained (`storage/audit_chain.py`) one after the other, by the lock on the row that says where the chain
+ends; so positions rise in the order of commits.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func, insert, select
+import structlog
+from sqlalchemy import insert, select, update
 
+from storage.audit_chain import TEXTS, Head, hash_after
 from storage.db import Database
-from storage.models import AuditEvent
+from storage.models import AuditEvent, AuditHead
 from storage.times import from_ms, to_ms
 
-_LOCK: Final = 0x6175646974  # "audit": one batch after the other, so that positions rise in the order of commits
+log = structlog.get_logger()
+
+HEAD_LOGGED_EVERY: Final = 1_000
+"""Events from one head in the log to the next: logs that leave the machine witness the chain."""
+
+_US_PER_MS: Final = 1_000
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,10 +57,15 @@ class AuditTables:
         self._database = database
 
     async def add(self, events: Sequence[AuditRecord]) -> None:
-        """All of them or none."""
+        """All of them or none, at the end of the chain."""
         async with self._database.session() as session:
-            await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-            await session.execute(insert(AuditEvent), [_values(event) for event in events])
+            last = await session.execute(select(AuditHead.position, AuditHead.hash).with_for_update())
+            before = Head(*last.one())
+            rows, head = _chained(before, events)
+            await session.execute(insert(AuditEvent), rows)
+            await session.execute(update(AuditHead).values(position=head.position, hash=head.hash))
+        if head.position // HEAD_LOGGED_EVERY > before.position // HEAD_LOGGED_EVERY:
+            log.info("audit_head", position=head.position, hash=head.hash.hex())
 
     async def events(self, wanted: AuditFilter, limit: int) -> list[AuditRecord]:
         """Newest first."""
@@ -70,13 +86,17 @@ class AuditTables:
             return [_record(row) for row in found]
 
 
-_PLAIN: Final = tuple(name for name in AuditRecord.__struct_fields__ if name not in {"at_ms", "position"})
-
-
-def _values(event: AuditRecord) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in _PLAIN} | {"at": from_ms(event.at_ms)}
+def _chained(head: Head, events: Sequence[AuditRecord]) -> tuple[list[dict[str, Any]], Head]:
+    """The rows of these events behind `head`, and the head after them."""
+    rows: list[dict[str, Any]] = []
+    for event in events:
+        texts = {name: getattr(event, name) for name in TEXTS}
+        position = head.position + 1
+        head = Head(position, hash_after(head.hash, position, event.at_ms * _US_PER_MS, texts.values()))
+        rows.append(texts | {"position": position, "at": from_ms(event.at_ms), "hash": head.hash})
+    return rows, head
 
 
 def _record(row: AuditEvent) -> AuditRecord:
-    plain = {name: getattr(row, name) for name in _PLAIN}
-    return AuditRecord(**plain, at_ms=to_ms(row.at), position=row.position)
+    texts = {name: getattr(row, name) for name in TEXTS}
+    return AuditRecord(**texts, at_ms=to_ms(row.at), position=row.position)

@@ -49,10 +49,18 @@ def _upgrade(connection: Connection) -> str:
         raise SchemaTooNew(current)
     head = head_revision()
     if current != head:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        migrate_to(connection, head)
     return head
+
+
+def migrate_to(connection: Connection, revision: str) -> None:
+    """Bring the schema to a revision, forwards or backwards, in the connection's transaction."""
+    config = _config()
+    config.attributes["connection"] = connection
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    backwards = current is not None and known.index(revision) > known.index(current)
+    (command.downgrade if backwards else command.upgrade)(config, revision)
 
 
 async def upgrade(url: str) -> str:

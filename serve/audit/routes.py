@@ -6,8 +6,8 @@ import msgspec
 from fastapi import Query
 
 from domain.times import to_rfc3339
-from serve.audit.schemas import AuditPage, AuditQuery
-from serve.platform.call import Answer, Call
+from serve.audit.schemas import AuditPage, AuditQuery, AuditVerification, VerifyQuery
+from serve.platform.call import Answer, Call, json_answer
 from serve.platform.pages import page, position_of
 from serve.platform.routing import api_router, problems
 from services.audit import Event, EventFilter
@@ -44,6 +44,12 @@ async def list_audit(call: Call, query: Annotated[AuditQuery, Query()]) -> Answe
     shown = rows[: query.limit]
     last = shown[-1] if len(rows) > query.limit else None
     return page([_shown(row) for row in shown], None if last is None else last.position)
+
+
+@router.get("/audit/verify", response_model=AuditVerification, responses=problems(_404="Not an admin of the platform."))
+async def verify_audit(call: Call, query: Annotated[VerifyQuery, Query()]) -> Answer:
+    """Whether events of the trail are what was written. For all of it, go on after `last` until it is the head's."""
+    return json_answer(await call.runtime.audit.verify(call.actor, query.after, query.limit))
 
 
 def _shown(event: Event) -> _Shown:

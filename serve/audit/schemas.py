@@ -1,9 +1,11 @@
 """Queries and documentation of the audit trail."""
 
+from typing import Final
+
 from pydantic import BaseModel, Field
 
 from domain.text import ID_LENGTH_MAX
-from serve.platform.schemas import Moment, PageQuery
+from serve.platform.schemas import Moment, PageQuery, Query
 
 
 class AuditQuery(PageQuery):
@@ -13,6 +15,29 @@ class AuditQuery(PageQuery):
     actor: str = Field("", max_length=ID_LENGTH_MAX, description="Who: the subject of their token.")
     patient: str = Field("", max_length=ID_LENGTH_MAX)
     after: int = Field(0, ge=0, le=2**63 - 1)
+
+
+VERIFIED_MAX: Final = 50_000
+"""Events that one request may have verified."""
+
+
+class VerifyQuery(Query):
+    """`after`: the position behind which to begin; the event there is taken as it is."""
+
+    after: int = Field(0, ge=0, le=2**63 - 1)
+    limit: int = Field(10_000, ge=1, le=VERIFIED_MAX)
+
+
+class AuditVerification(BaseModel):
+    """`last`: up to which position it is right. `broken_at` and `reason` are left out when nothing is wrong."""
+
+    ok: bool
+    checked: int
+    last: int
+    head_position: int
+    head_hash: str = Field(description="SHA-256 in hexadecimal.")
+    broken_at: int | None = None
+    reason: str | None = Field(None, examples=["altered", "missing", "inserted", "other_head"])
 
 
 class AuditEvent(BaseModel):

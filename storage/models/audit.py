@@ -1,13 +1,16 @@
 """The audit trail: who read, searched or was refused what. Rows are only ever added; a trigger sees to it."""
 
-from sqlalchemy import Identity, Index
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models.base import Base, Big, Id, Label, Moment
+from storage.models.base import Base, Big, Blob, Id, Label, Moment, Small
 
 
 class AuditEvent(Base):
-    """One event. Positions rise in the order of commits. Ids only: nothing of a person is in here."""
+    """One event. Positions rise in the order of commits. Ids only: nothing of a person is in here.
+
+    `hash` is SHA-256 of the hash before it and of the event: see `storage/audit_chain.py`.
+    """
 
     __tablename__ = "audit_events"
     __table_args__ = (
@@ -17,7 +20,7 @@ class AuditEvent(Base):
         Index(None, "organization_id", "patient_id", "position"),
     )
 
-    position: Mapped[Big] = mapped_column(Identity(always=True), primary_key=True)
+    position: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[Moment]
     actor: Mapped[Id]
     action: Mapped[Label]
@@ -29,3 +32,15 @@ class AuditEvent(Base):
     device: Mapped[Label]
     correlation: Mapped[Label]
     organization_id: Mapped[Id]
+    hash: Mapped[Blob]
+
+
+class AuditHead(Base):
+    """One row: where the chain ends. Whoever adds events locks it, so that there is one chain."""
+
+    __tablename__ = "audit_head"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"), {"postgresql_with": {"fillfactor": "50"}})
+
+    id: Mapped[Small] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[Big]
+    hash: Mapped[Blob]

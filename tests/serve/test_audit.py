@@ -101,3 +101,14 @@ async def test_without_a_trail_there_is_no_content(charting: Charting) -> None:
         answer = await charting.send("GET", f"/documentation/{charting.document}{path}", charting.pia)
         assert (answer.status_code, answer.json()["code"]) == (503, "database_away")
         assert PATIENT not in answer.text
+
+
+async def test_the_platform_has_the_chain_verified_by_ranges(charting: Charting) -> None:
+    await charting.trail()
+    platform = charting.house.bearer(ADA, "admin")
+    answer = await charting.send("GET", "/admin/audit/verify?after=0&limit=1", platform)
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"ok", "checked", "last", "head_position", "head_hash"}
+    for query in ("limit=0", "limit=50001", "after=-1", "from=3"):
+        assert (await charting.send("GET", f"/admin/audit/verify?{query}", platform)).status_code == 422
+    assert (await charting.send("GET", "/admin/audit/verify", charting.admin)).status_code == 404

@@ -125,3 +125,13 @@ async def test_the_trail_of_an_organization_is_for_its_own_admins():
     assert await trail.list(Actor(new_id(), ("admin",)), EventFilter(), 10) == ()
     with pytest.raises(NotFound):
         await trail.list(PIA, EventFilter(), 10)
+
+
+async def test_only_who_runs_the_platform_may_have_the_chain_verified():
+    trail = Audit(MemoryAudit(), ManualClock())
+    await trail.note(PIA, READ, "document", "d1")
+    found = await trail.verify(Actor(new_id(), ("admin",)), after=0, limit=10)
+    assert (found.ok, found.checked, found.head_position) == (True, 1, 1)
+    for other in (PIA, ADA, Actor(new_id(), ("customer",))):
+        with pytest.raises(NotFound):
+            await trail.verify(other, after=0, limit=10)

@@ -164,6 +164,7 @@ PROBES: Final[dict[str, Probe]] = {
     "POST /auth/guest": Probe(),
     "GET /auth/jwks.json": Probe(),
     "GET /admin/audit": Probe(("document",)),
+    "GET /admin/audit/verify": Probe(("document",)),
     "GET /admin/dead-letters": Probe(("letter",)),
     "POST /admin/dead-letters/{letter_id}/retry": Probe(("letter",)),
     "GET /livez": Probe(),
