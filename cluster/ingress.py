@@ -18,6 +18,9 @@ from storage.embedded.process import free_port
 
 SOCKETS_MAX: Final = 20_000
 """Connections HAProxy accepts at once, if the limit on open files allows it."""
+BALANCE: Final = "leastconn\n    option forwardfor"
+"""Serve's template has no place for more than the algorithm, and HAProxy has to say in X-Forwarded-For whom it speaks
+for: the gateways see nobody else. Its own entry is the last, after whatever a client wrote."""
 _FILES_PER_SOCKET: Final = 2.5
 """Both ends of a connection, and a pipe for every fourth: Serve's configuration has it splice."""
 _SPARE_FILES: Final = 100
@@ -83,6 +86,7 @@ def prepare(folder: Path) -> str:
             # Every change of replicas replaces HAProxy; the old one keeps its sockets for so long.
             "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "86400",
             "RAY_SERVE_HAPROXY_MAXCONN": str(connections_max()),
+            "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": BALANCE,
             "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),

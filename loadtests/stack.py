@@ -112,6 +112,7 @@ class Stack:
         if self._database_url is not None:
             environment["DATABASE_URL"] = self._database_url
         environment["ATRIUM_ENTITY_HOSTS"] = str(self._hosts)
+        environment.setdefault("ATRIUM_RATE_LIMITS", "false")  # load is the point
         arguments = ("--json", "--data", str(self.folder), "--port", str(self._port))
         with (self.folder / "up.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(

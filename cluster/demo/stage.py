@@ -58,6 +58,7 @@ def on_stage(settings: Settings, *, kill: bool, quiet: bool, own_port: bool) -> 
         return
     if own_port and not is_free_port(settings.port):
         settings = settings.model_copy(update={"port": free_port()})
+    settings = settings.model_copy(update={"rate_limits": False})  # a day of many people comes from one address
     with progress(quiet=quiet) as steps:
         stack = Stack(settings, dashboard=False, report=steps)
         try:

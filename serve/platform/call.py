@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from actors.runtime.entity import Actor
 from domain.errors import FieldError, Invalid, PreconditionFailed, Unauthenticated, invalid_field
 from domain.ids import derived_command_id
-from serve.platform.edge import CORRELATION, FIELDS, INSTANCE, SUBJECT
+from serve.platform.edge import CORRELATION, FIELDS, INSTANCE, SUBJECT, VERIFIED
 from serve.platform.errors import PayloadTooLargeError, UnsupportedMediaTypeError
 from serve.platform.problems import RawHeaders
 
@@ -76,6 +76,11 @@ class Call(Request):
 
     def authenticate(self) -> None:
         """Read the Bearer token into `actor`. Raises `Unauthenticated`."""
+        verified = self.scope.get(VERIFIED)
+        if verified is not None:
+            self.actor = verified.actor
+            self.scope[SUBJECT] = verified.actor.subject
+            return
         field = self.fields.get(b"authorization", b"")
         if field[:7].lower() != _BEARER:
             raise Unauthenticated("An access token is required: `Authorization: Bearer …`.", code="token_missing")

@@ -6,8 +6,9 @@ Pure ASGI, and one layer instead of five, because each costs every request a wra
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
+import msgspec
 import structlog
 from starlette.routing import Match, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +27,8 @@ _SLOW_SECONDS: Final = 1.0
 """Requests that were refused or took longer are logged at `info`, others at `debug`."""
 INSTANCE: Final = "atrium.instance"
 SUBJECT: Final = "atrium.subject"
+VERIFIED: Final = "atrium.verified"
+"""The request's token, when somebody before the route has verified it."""
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:\-]{8,128}")
 _SHORT_PREFIX: Final = "/api/"
@@ -35,6 +38,20 @@ _STRIPPED: Final = b"x-request-timeout-seconds"
 """Ray Serve ends a request at the client's own deadline by this header: a stranger must not set it."""
 
 _log = structlog.get_logger("serve.access")
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The headers of whatever is answered, and the refusal, None for go on."""
+
+    headers: list[tuple[bytes, bytes]]
+    refusal: Failure | None = None
+
+
+class Limiter(Protocol):
+    """Who may ask how often (`serve.platform.rate_limits`)."""
+
+    async def admit(self, scope: Scope) -> Verdict | None:
+        """None for what is not limited. A token that holds is left in the scope under `VERIFIED`."""
 
 
 class Edge:
@@ -56,9 +73,11 @@ class Edge:
         requests_max: int,
         port_seen: Callable[[int], None] | None = None,
         sockets: Sequence[WebSocketRoute] = (),
+        limiter: Limiter | None = None,
     ) -> None:
         self._app = app
         self._sockets = tuple(sockets)
+        self._limiter = limiter
         self._port_seen = port_seen
         self._metrics = metrics
         self._requests_max = requests_max
@@ -77,6 +96,7 @@ class Edge:
             scope, send = _as_get(scope, send)
         status = 500
         echoed = ECHOED in scope
+        verdict: Verdict | None = None
 
         async def send_marked(message: Message) -> None:
             nonlocal status
@@ -84,10 +104,16 @@ class Edge:
                 status = message["status"]
                 if not echoed:
                     message["headers"].append((b"x-request-id", correlation.encode()))
+                if verdict is not None:
+                    message["headers"].extend(verdict.headers)
             await send(message)
 
-        if self._in_flight >= self._requests_max:
-            await _refuse(scope, send_marked)
+        refusal = _OVERLOADED if self._in_flight >= self._requests_max else None
+        if refusal is None and self._limiter is not None:
+            verdict = await self._limiter.admit(scope)
+            refusal = None if verdict is None else verdict.refusal
+        if refusal is not None:
+            await _refuse(refusal, scope, send_marked)
             self._observe(scope, status, began)
             return
         self._in_flight += 1
@@ -157,8 +183,10 @@ def _as_get(scope: Scope, send: Send) -> tuple[Scope, Send]:
     return {**scope, "method": "GET"}, send_head
 
 
-async def _refuse(scope: Scope, send: Send) -> None:
-    failure = Failure("overloaded", 503, "Too many requests at once.", retry_after_ms=1_000)
+_OVERLOADED: Final = Failure("overloaded", 503, "Too many requests at once.", retry_after_ms=1_000)
+
+
+async def _refuse(failure: Failure, scope: Scope, send: Send) -> None:
     status, headers, body = problem(failure, scope[INSTANCE], scope[CORRELATION])
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

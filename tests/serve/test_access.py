@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from fastapi.routing import APIWebSocketRoute
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from serve.app import NOUNS, create_app
 from tests.serve.access import operations, routes
@@ -38,7 +37,7 @@ def test_every_route_of_the_application_has_a_row(house: House) -> None:
 
 def test_every_socket_has_a_row(house: House) -> None:
     application: Any = create_app(NOUNS, house.gateway)
-    served = {route.path.removeprefix(PREFIX) for route in application.routes if isinstance(route, APIWebSocketRoute)}
+    served = {route.path.removeprefix(PREFIX) for route in application.routes if isinstance(route, WebSocketRoute)}
     assert served == set(operations.SOCKETS)
     assert sockets() == operations.SOCKETS
 
