@@ -83,7 +83,15 @@ def create_app(
     app.state.runtime = runtime
     requests_max = runtime.limits.requests_in_flight_max
     sockets = [route for route in app.router.routes if isinstance(route, WebSocketRoute)]
-    app.add_middleware(Edge, metrics=runtime.metrics, requests_max=requests_max, port_seen=port_seen, sockets=sockets)
+    app.add_middleware(
+        Edge,
+        metrics=runtime.metrics,
+        requests_max=requests_max,
+        port_seen=port_seen,
+        sockets=sockets,
+        limiter=runtime.limiter,
+        browsers=runtime.browsers,
+    )
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
     return app

@@ -22,6 +22,8 @@ from serve.gateway import GatewayRuntime
 from serve.limits import DEFAULTS, GatewayLimits
 from serve.live.adapters import AuditWitness, TokenAuthenticator
 from serve.live.ledger import SessionLedger
+from serve.platform.browsers import Browsers, origins_of
+from serve.platform.rate_limits import RateLimiter, rate_limits_of
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
 from services.entities import CART
 from services.health import Health
@@ -31,6 +33,7 @@ from services.tokens import Tokens, rules_of
 from storage.bus import Bus
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
+from storage.rate_limits import RedisCounters
 from storage.settings import Settings
 
 KEYS_FOLDER = "keys"
@@ -102,6 +105,10 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         )
     )
     runtime.live = live
+    counters = RedisCounters(config.runtime.redis_url)
+    runtime.browsers = Browsers(origins_of(settings.cors_origins))
+    if settings.rate_limits:
+        runtime.limiter = RateLimiter(counters, tokens, rate_limits_of(settings), runtime.registry)
     _expose(runtime, live, client)
     await live.start()
     try:
@@ -110,6 +117,7 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         await live.stop()
         await runtime.audit.close()
         await client.close()
+        await counters.close()
         await bus.close()
         await journal.close()
         await database.close()

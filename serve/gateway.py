@@ -10,6 +10,8 @@ from actors.kinds import KINDS
 from actors.runtime.entity import EntityKind
 from realtime.gateway import Gateway
 from serve.limits import DEFAULTS, GatewayLimits
+from serve.platform.browsers import Browsers
+from serve.platform.edge import Limiter
 from serve.platform.metrics import HttpMetrics
 from services.audit import Audit, AuditStore
 from services.carts import Carts
@@ -45,7 +47,8 @@ from storage.crypto import KeyRing
 @dataclass(slots=True, kw_only=True)
 class GatewayRuntime:
     """The parts come from outside, so that tests run on the local runtime and on memory; the use-cases are
-    made here from them. `live` None: this gateway takes no sockets. `keys` open the journal of sensitive kinds."""
+    made here from them. `live` None: this gateway takes no sockets; `limiter` None: anybody asks as often
+    as they like. `keys` open the journal of sensitive kinds."""
 
     gateway_id: str
     client: Entities
@@ -65,6 +68,8 @@ class GatewayRuntime:
     keys: KeyRing | None = None
     kinds: Mapping[str, EntityKind[Any]] = field(default_factory=lambda: KINDS)
     limits: GatewayLimits = DEFAULTS
+    limiter: Limiter | None = None
+    browsers: Browsers = field(default_factory=Browsers)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics: HttpMetrics = field(init=False)
     history: History = field(init=False)

@@ -93,6 +93,13 @@ class Settings(BaseSettings):
         description="Networks of proxies whose X-Forwarded-For is believed (separated by commas).",
     )
 
+    cors_origins: str = Field(
+        default="",
+        pattern=r"^(\s*(\*|https?://[^/,\s]+)\s*(,|$))*$",
+        description="Origins of web pages that may use the API and open sockets, besides its own: "
+        "https://shop.example (separated by commas; * for any).",
+    )
+
     read_timeout_s: float = Field(default=5.0, gt=0, description="A journal read longer than this fails (seconds).")
     database_pool_max: int = Field(
         default=5,

@@ -10,8 +10,8 @@ from domain.errors import NotFound, Unauthenticated, invalid_field
 from domain.ids import derived_id, new_id
 from domain.times import to_rfc3339
 from serve.carts.schemas import AddItem, Cart, CartList, CartPage, CreateCart, MergeCart, SetItem
-from serve.platform.answers import read_answer, sender_of, view_answer
-from serve.platform.call import Answer, Call, etag
+from serve.platform.answers import read_answer, sender_of, versioned, view_answer
+from serve.platform.call import Answer, Call
 from serve.platform.edge import API_PREFIX
 from serve.platform.pages import page, place_of
 from serve.platform.routing import Id, api_router, problems
@@ -95,7 +95,7 @@ async def get_item(call: Call, cart_id: Id, item_id: str) -> Answer:
     line = _lines_of(answer.view).lines.get(item_id)
     if line is None:
         raise NotFound("The cart has no such line.", code="line_not_found")
-    return Answer(bytes(line), headers=[(b"etag", etag(answer.version))])
+    return versioned(call, answer.version, bytes(line))
 
 
 @router.put("/{cart_id}/items/{item_id}", response_model=Cart, responses=_MUTATION)

@@ -29,10 +29,15 @@ def view_answer(answered: Answered, status: int = HTTPStatus.OK, location: str =
 
 def read_answer(call: Call, answered: Answered) -> Answer:
     """The view that was asked for, or 304 when the client has it."""
-    headers: RawHeaders = [(b"etag", etag(answered.version))]
-    if call.has_version(answered.version):
+    return versioned(call, answered.version, answered.view)
+
+
+def versioned(call: Call, version: int, body: bytes) -> Answer:
+    """What changes only with the entity's version, or 304 when the client has it."""
+    headers: RawHeaders = [(b"etag", etag(version))]
+    if call.has_version(version):
         return Answer(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Answer(answered.view, headers=headers)
+    return Answer(body, headers=headers)
 
 
 def replayed(repeated: bool) -> RawHeaders:

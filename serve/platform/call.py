@@ -22,6 +22,8 @@ _HASH_BYTES: Final = 16
 _BEARER: Final = b"bearer "
 _ESCAPED_NUL: Final = b"\\u0000"
 _ANY_VERSION: Final = -1
+_WITHOUT_CONTENT: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+"""RFC 9110: these say no length."""
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.decode
@@ -45,14 +47,11 @@ class Answer:
         self.media_type = media_type
 
     async def send(self, send: Send) -> None:
-        headers = [
-            (b"content-length", str(len(self.body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-            *self.headers,
-        ]
+        headers = [(b"cache-control", b"no-store"), *self.headers]
         if self.body:
             headers.append((b"content-type", self.media_type))
+        if self.status not in _WITHOUT_CONTENT:
+            headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": int(self.status), "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
@@ -158,7 +157,9 @@ class Call(Request):
     def has_version(self, version: int) -> bool:
         """Whether `If-None-Match` names this version, so that 304 will do."""
         raw = self.fields.get(b"if-none-match")
-        return raw is not None and etag(version) in (each.strip().removeprefix(b"W/") for each in raw.split(b","))
+        if raw is None:
+            return False
+        return raw.strip() == b"*" or etag(version) in (each.strip().removeprefix(b"W/") for each in raw.split(b","))
 
 
 def etag(version: int) -> bytes:

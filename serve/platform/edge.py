@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from domain.errors import Failure
 from domain.ids import new_id
 from serve.ingress_middlewares import ECHOED
+from serve.platform.browsers import Browsers
 from serve.platform.metrics import UNMATCHED, HttpMetrics
 from serve.platform.problems import problem
 
@@ -74,10 +75,12 @@ class Edge:
         port_seen: Callable[[int], None] | None = None,
         sockets: Sequence[WebSocketRoute] = (),
         limiter: Limiter | None = None,
+        browsers: Browsers | None = None,
     ) -> None:
         self._app = app
         self._sockets = tuple(sockets)
         self._limiter = limiter
+        self._browsers = browsers or Browsers()
         self._port_seen = port_seen
         self._metrics = metrics
         self._requests_max = requests_max
@@ -88,6 +91,9 @@ class Edge:
         if kind != "http":
             if kind == "websocket":
                 self._prepare(scope)
+                if not self._browsers.may_open_socket(scope[FIELDS]):
+                    await send({"type": "websocket.close", "code": 1008, "reason": "foreign origin"})
+                    return
             await self._straight(scope)(scope, receive, send)
             return
         began = time.perf_counter()
@@ -97,17 +103,24 @@ class Edge:
         status = 500
         echoed = ECHOED in scope
         verdict: Verdict | None = None
+        fields = scope[FIELDS]
 
         async def send_marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, headers = message["status"], message["headers"]
+                headers.extend(self._browsers.headers(scope["path"], fields))
                 if not echoed:
-                    message["headers"].append((b"x-request-id", correlation.encode()))
+                    headers.append((b"x-request-id", correlation.encode()))
                 if verdict is not None:
-                    message["headers"].extend(verdict.headers)
+                    headers.extend(verdict.headers)
             await send(message)
 
+        preflight = self._browsers.preflight(scope, fields)
+        if preflight is not None:
+            await send_marked({"type": "http.response.start", "status": 204, "headers": preflight})
+            await send_marked({"type": "http.response.body", "body": b""})
+            return
         refusal = _OVERLOADED if self._in_flight >= self._requests_max else None
         if refusal is None and self._limiter is not None:
             verdict = await self._limiter.admit(scope)

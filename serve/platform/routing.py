@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from domain.errors import AtriumError, Failure, FieldError, Invalid, NotFound
 from domain.ids import is_uuid
 from serve.platform.call import Answer, Call
+from serve.platform.deprecation import notice_of
 from serve.platform.problems import Problem, problem
 
 Id = Annotated[str, Path(json_schema_extra={"format": "uuid"}, examples=["0192f0c1-7d6e-7c3a-9a55-0c7a4f1b2d3e"])]
@@ -48,9 +49,12 @@ class ApiRoute(APIRoute):
     def __init__(self, path: str, endpoint: Handler, **options: Any) -> None:
         if isinstance(options.get("response_model"), DefaultPlaceholder):
             options["response_model"] = None  # the annotation says `Answer`, which is no model
+        if notice_of(endpoint):
+            options["deprecated"] = True
         super().__init__(path, endpoint, **options)
         parameters = inspect.signature(endpoint).parameters
         self._handler = endpoint
+        self._notice = notice_of(endpoint)
         self._literal = path.partition("{")[0]
         self._body = _model(parameters, "body")
         self._query = _model(parameters, "query")
@@ -75,6 +79,8 @@ class ApiRoute(APIRoute):
             _log.exception("request_failed", route=self.path, correlation=call.correlation)
             await send_problem(UNEXPECTED, call, send)
         else:
+            if self._notice:
+                answer.headers = [*answer.headers, *self._notice]
             await answer.send(send)
 
     async def _answer(self, call: Call) -> Answer:
