@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "journal": "journal",
     "dead-letters": "dead_letters",
     "audit": "audit",
+    "keys": "keys",
     "migrate": "migrate",
     "openapi": "openapi",
     "settings": "settings",

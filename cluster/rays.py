@@ -42,7 +42,14 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan(settings: Settings, data: DataDir, database_url: str, redis_url: str) -> Plan:
     """The same for a start, and for commands that look at what another process started."""
-    return Plan(settings, RuntimeConfig(database_url, redis_url, log_dir=str(data.logs), keys_dir=str(data.keys)))
+    runtime = RuntimeConfig(
+        database_url,
+        redis_url,
+        log_dir=str(data.logs),
+        keys_dir=str(data.keys),
+        keys_refresh_s=settings.encryption_keys_refresh_s,
+    )
+    return Plan(settings, runtime)
 
 
 def start_ray(settings: Settings, dashboard_port: int | None, temp_dir: str) -> str:

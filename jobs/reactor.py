@@ -27,6 +27,7 @@ from storage.bus import Bus
 from storage.crypto import KeyRing
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
+from storage.key_refresh import refresh_forever
 from storage.logs import configure_logging
 from storage.reactions import ReactionTables
 from storage.settings import Settings
@@ -67,6 +68,7 @@ class Reactor:
             runner = self._runner(reaction, journal, tables, keys)
             self._running.append(loop.create_task(run_while_leading(runner, tables, holder)))
         self._running.append(loop.create_task(settle_forever()))
+        self._running.append(loop.create_task(refresh_forever(keys, config.keys_refresh_s)))
 
     def _runner(
         self, reaction: Reaction, journal: PostgresJournal, tables: ReactionTables, keys: KeyRing

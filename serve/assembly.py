@@ -1,5 +1,6 @@
 """A gateway from its real parts: Postgres, Redis, the entities' client, tokens, sockets."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -33,6 +34,7 @@ from services.tokens import Tokens, rules_of
 from storage.bus import Bus
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
+from storage.key_refresh import refresh_forever
 from storage.rate_limits import RedisCounters
 from storage.settings import Settings
 
@@ -111,9 +113,11 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         runtime.limiter = RateLimiter(counters, tokens, rate_limits_of(settings), runtime.registry)
     _expose(runtime, live, client)
     await live.start()
+    refreshing = asyncio.get_running_loop().create_task(refresh_forever(keys, config.runtime.keys_refresh_s))
     try:
         yield runtime
     finally:
+        refreshing.cancel()
         await live.stop()
         await runtime.audit.close()
         await client.close()

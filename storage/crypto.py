@@ -70,6 +70,11 @@ class KeyRing:
         """A ring of one new key that nobody else has: what it sealed is lost with it. For what lives in memory."""
         return cls(KeySet({1: secrets.token_bytes(KEY_BYTES)}, 1))
 
+    @property
+    def current(self) -> int:
+        """The id of the data key under which `seal` seals."""
+        return self._current
+
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return self._header + nonce + self._sealing.encrypt(nonce, plaintext, self._header + aad)
@@ -102,6 +107,7 @@ class KeyRing:
         self._keys |= {key_id: AESGCM(key) for key_id, key in found.keys.items()}
         if found.current not in self._keys:
             raise ValueError(f"the current data key {found.current} is missing")
+        self._current = found.current
         self._sealing = self._keys[found.current]
         self._header = _header.pack(_VERSION, found.current)
 

@@ -6,7 +6,7 @@ The newest that is not retired is current.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Container, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,11 @@ from storage.key_wrapping import SETTING, EncryptionKeyError, KeyWrapper, local_
 _APPLICATION: Final = "atrium-keys"
 _TIMEOUT_S: Final = 10.0
 
+_RETIRE: Final = (
+    "UPDATE data_keys SET retired_at = now() WHERE id = $1 AND retired_at IS NULL "
+    "AND id < (SELECT max(id) FROM data_keys WHERE retired_at IS NULL)"
+)
+_REWRAP: Final = "UPDATE data_keys SET wrapped = $3, wrapper = $4 WHERE id = $1 AND wrapped = $2"
 _SELECT: Final = "SELECT id, wrapped, wrapper, retired_at IS NOT NULL FROM data_keys ORDER BY id"
 _INSERT: Final = "INSERT INTO data_keys (id, wrapped, wrapper) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING"
 
@@ -37,14 +42,16 @@ class StoredKey(msgspec.Struct, frozen=True):
 class DataKeyTable:
     """A `KeySource`. It connects for each reading: there are few."""
 
-    def __init__(self, url: str, wrapper: KeyWrapper) -> None:
+    def __init__(self, url: str, wrapper: KeyWrapper, reopen: Callable[[], KeyWrapper] | None = None) -> None:
+        """`reopen` gives the key-encryption key as it is now, when a data key turns out to be wrapped by another."""
         self._url = url
         self._wrapper = wrapper
+        self._reopen = reopen
 
     async def keys(self, known: Container[int]) -> KeySet:
         """Keys that are not `known`, unwrapped. Raises `EncryptionKeyError`, `OSError`, `JournalError`."""
         stored = await read_data_keys(self._url)
-        found = {row.id: await self._unwrap(row) for row in stored if row.id not in known}
+        found = {row.id: await self.unwrap(row) for row in stored if row.id not in known}
         return KeySet(found, max((row.id for row in stored if not row.retired), default=0))
 
     async def add(self, key_id: int) -> None:
@@ -53,7 +60,10 @@ class DataKeyTable:
         async with _connection(self._url) as connection:
             await connection.execute(_INSERT, key_id, wrapped, self._wrapper.name)
 
-    async def _unwrap(self, row: StoredKey) -> bytes:
+    async def unwrap(self, row: StoredKey) -> bytes:
+        """The data key itself. Raises `EncryptionKeyError`, `OSError`."""
+        if row.wrapper != self._wrapper.name and self._reopen is not None:
+            self._wrapper = self._reopen()
         if row.wrapper != self._wrapper.name:
             raise EncryptionKeyError(
                 f"data key {row.id} was wrapped by {row.wrapper}, and the key of this process is "
@@ -69,7 +79,11 @@ async def open_key_ring(url: str, keys_folder: Path | None, setting: SecretStr |
     Raises `EncryptionKeyError` (missing or wrong key), `OSError`, `JournalError`.
     """
     stored = await read_data_keys(url)
-    table = DataKeyTable(url, local_wrapper(keys_folder, setting, create=not stored))
+    table = DataKeyTable(
+        url,
+        local_wrapper(keys_folder, setting, create=not stored),
+        lambda: local_wrapper(keys_folder, setting, create=False),
+    )
     if all(row.retired for row in stored):
         await table.add(max((row.id for row in stored), default=0) + 1)
     return KeyRing(await table.keys(known=()), table)
@@ -79,6 +93,37 @@ async def read_data_keys(url: str) -> Sequence[StoredKey]:
     """All data keys as they are stored, by id. Raises `OSError`, `JournalError`."""
     async with _connection(url) as connection:
         return [StoredKey(*record) for record in await connection.fetch(_SELECT)]
+
+
+async def make_current_key(url: str, wrapper: KeyWrapper) -> int:
+    """Make a new data key; returns its id. Everybody seals with it as soon as they read the keys again.
+
+    Two at once make one. Raises like `DataKeyTable.add`.
+    """
+    key_id = max((row.id for row in await read_data_keys(url)), default=0) + 1
+    await DataKeyTable(url, wrapper).add(key_id)
+    return key_id
+
+
+async def retire_data_key(url: str, key_id: int) -> bool:
+    """Whether it is retired now: the current one never is. It stays readable. Raises `OSError`, `JournalError`."""
+    async with _connection(url) as connection:
+        return str(await connection.execute(_RETIRE, key_id)) == "UPDATE 1"
+
+
+async def rewrap_data_keys(url: str, old: KeyWrapper, new: KeyWrapper) -> int:
+    """Wrap all data keys by another key-encryption key, all or none; returns how many were not yet.
+
+    Raises `EncryptionKeyError` for one that neither has wrapped, `OSError`, `JournalError`.
+    """
+    stored = [row for row in await read_data_keys(url) if row.wrapper != new.name]
+    table = DataKeyTable(url, old)
+    async with _connection(url) as connection, connection.transaction():
+        for row in stored:
+            fresh = await new.wrap(await table.unwrap(row), _context(row.id))
+            if await connection.execute(_REWRAP, row.id, row.wrapped, fresh, new.name) != "UPDATE 1":
+                raise EncryptionKeyError(f"data key {row.id} was changed by somebody else at the same time")
+    return len(stored)
 
 
 @asynccontextmanager

@@ -52,6 +52,12 @@ class Settings(BaseSettings):
         description="base64 of 32 random bytes: the key that wraps the data keys of sensitive entities; "
         "unset: a file in the data folder's keys/, made at the first start. Keep a copy: they are unreadable without.",
     )
+    encryption_keys_refresh_s: float = Field(
+        default=60.0,
+        ge=1,
+        le=3600,
+        description="How often a process looks for a new data key: a rotation is adopted within this (seconds).",
+    )
     ray_address: str | None = Field(
         default=None,
         validation_alias=_usual("RAY_ADDRESS"),

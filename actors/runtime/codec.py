@@ -15,6 +15,7 @@ import msgspec
 from actors.runtime.entity import EntityKind
 from domain.errors import FieldError, Invalid
 from storage.crypto import KeyRing, SealError
+from storage.sealed_columns import journal_place, snapshot_place
 
 S = TypeVar("S")
 _pack = msgspec.msgpack.Encoder()
@@ -136,7 +137,7 @@ class KindCodec(CommandCodec[S]):
 
     def _row(self, id: str, version: int) -> bytes:
         """What a payload is bound to: it opens nowhere else."""
-        return _pack.encode(("journal", self.kind.name, id, version))
+        return journal_place(self.kind.name, id, version)
 
     def _cache(self, id: str, version: int, schema: int) -> bytes:
-        return _pack.encode(("snapshot", self.kind.name, id, version, schema))
+        return snapshot_place(self.kind.name, id, version, schema)

@@ -25,6 +25,7 @@ from storage.bus import Bus
 from storage.crypto import KeyRing
 from storage.data_keys import open_key_ring
 from storage.journal.postgres import PostgresJournal
+from storage.key_refresh import refresh_forever
 from storage.logs import configure_logging
 from storage.settings import Settings
 
@@ -42,6 +43,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     limits: Limits = DEFAULTS
     log_dir: str = ""
     keys_dir: str = ""
+    keys_refresh_s: float = 60.0
 
     async def open_keys(self) -> KeyRing:
         """The key ring, by the key of this very process's environment or of the file in `keys_dir`.
@@ -78,6 +80,7 @@ class HostActor:
         self._host: Host
         self._endpoint: HostEndpoint
         self._settling: asyncio.Task[None]
+        self._refreshing: asyncio.Task[None]
 
     async def exchange(self, payload: bytes) -> bytes:
         await self._ready()
@@ -136,7 +139,9 @@ class HostActor:
             )
             await self._host.start()
             opened.pop_all()
-        self._settling = asyncio.get_running_loop().create_task(settle_forever())
+        loop = asyncio.get_running_loop()
+        self._settling = loop.create_task(settle_forever())
+        self._refreshing = loop.create_task(refresh_forever(keys, config.keys_refresh_s))
         self._endpoint = HostEndpoint(self._host)
 
 
