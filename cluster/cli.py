@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "status": "status",
     "hosts": "hosts",
     "token": "token",
+    "user": "user",
     "seed": "seed",
     "journal": "journal",
     "dead-letters": "dead_letters",

@@ -17,6 +17,7 @@ from starlette.routing import WebSocketRoute
 
 from domain.errors import Failure
 from serve.audit.routes import router as audit
+from serve.auth.routes import own as auth_own
 from serve.auth.routes import router as auth
 from serve.carts.routes import router as carts
 from serve.documentation.charting import router as charting
@@ -31,6 +32,7 @@ from serve.operations.routes import health
 from serve.operations.routes import router as operations
 from serve.orders.routes import public as orders_public
 from serve.orders.routes import router as orders
+from serve.organizations.members import router as members
 from serve.organizations.routes import router as organizations
 from serve.platform.edge import API_PREFIX, CORRELATION, INSTANCE, Edge
 from serve.platform.problems import Problem, problem, title_of
@@ -40,6 +42,7 @@ from serve.products.routes import router as products
 from serve.rooms.routes import router as rooms
 from serve.sessions.routes import router as sessions
 from serve.treatments.routes import router as treatments
+from serve.users.routes import router as users
 
 NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "carts": (carts,),
@@ -50,10 +53,11 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "documentation": (charting, documentation),
     "treatments": (treatments,),
     "locations": (locations_public, locations),
-    "organizations": (organizations,),
+    "organizations": (organizations, members),
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
-    "auth": (auth,),
+    "auth": (auth, auth_own),
+    "users": (users,),
     "audit": (audit,),
     "operations": (operations,),
 }

@@ -25,9 +25,11 @@ from serve.live.adapters import AuditWitness, TokenAuthenticator
 from serve.live.ledger import SessionLedger
 from serve.platform.browsers import Browsers, origins_of
 from serve.platform.rate_limits import RateLimiter, rate_limits_of
+from services.accounts.accounts import Accounts, postgres_stores
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
 from services.entities import CART
 from services.health import Health
+from services.mail.mailer import mailer_for
 from services.signing_keys import load_or_create_signing_key
 from services.stores import CatalogStore, DeadLetters, Listings, LocationStore
 from services.tokens import Tokens, rules_of
@@ -111,6 +113,15 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
     runtime.browsers = Browsers(origins_of(settings.cors_origins))
     if settings.rate_limits:
         runtime.limiter = RateLimiter(counters, tokens, rate_limits_of(settings), runtime.registry)
+    accounts = runtime.accounts = Accounts(
+        postgres_stores(database, keys),
+        tokens,
+        mailer_for(settings, clock),
+        runtime.audit,
+        clock,
+        sender=settings.mail_from,
+        app_url=settings.app_url,
+    )
     _expose(runtime, live, client)
     await live.start()
     refreshing = asyncio.get_running_loop().create_task(refresh_forever(keys, config.runtime.keys_refresh_s))
@@ -119,6 +130,7 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
     finally:
         refreshing.cancel()
         await live.stop()
+        await accounts.close()
         await runtime.audit.close()
         await client.close()
         await counters.close()

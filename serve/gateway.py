@@ -13,6 +13,7 @@ from serve.limits import DEFAULTS, GatewayLimits
 from serve.platform.browsers import Browsers
 from serve.platform.edge import Limiter
 from serve.platform.metrics import HttpMetrics
+from services.accounts.accounts import Accounts
 from services.audit import Audit, AuditStore
 from services.carts import Carts
 from services.catalog import Catalog, CatalogStore
@@ -47,8 +48,8 @@ from storage.crypto import KeyRing
 @dataclass(slots=True, kw_only=True)
 class GatewayRuntime:
     """The parts come from outside, so that tests run on the local runtime and on memory; the use-cases are
-    made here from them. `live` None: this gateway takes no sockets; `limiter` None: anybody asks as often
-    as they like. `keys` open the journal of sensitive kinds."""
+    made here from them. `live` None: this gateway takes no sockets; `accounts` None: it has no logins; `limiter`
+    None: anybody asks as often as they like. `keys` open the journal of sensitive kinds."""
 
     gateway_id: str
     client: Entities
@@ -65,6 +66,7 @@ class GatewayRuntime:
     clock: Clock
     health: Health
     live: Gateway | None = None
+    accounts: Accounts | None = None
     keys: KeyRing | None = None
     kinds: Mapping[str, EntityKind[Any]] = field(default_factory=lambda: KINDS)
     limits: GatewayLimits = DEFAULTS

@@ -94,6 +94,11 @@ class Tokens:
         self._share_audience = f"{self._rules.audience}/share"
         self._seen: dict[bytes, Verified] = {}
 
+    @property
+    def access_ttl_seconds(self) -> int:
+        """How long an access token holds unless it was issued for another time."""
+        return self._rules.access_ttl_seconds
+
     def issue(
         self,
         subject: str,

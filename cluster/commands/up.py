@@ -12,6 +12,7 @@ from rich.status import Status
 
 from cluster.console import JsonOption, err, out, print_json, settings_with, table
 from cluster.stack import Ready, Report, Stack, StopRequestedError
+from services.mail.mailer import MAIL_FOLDER
 from storage.settings import Settings
 
 
@@ -82,6 +83,8 @@ def show(ready: Ready, settings: Settings) -> None:
     rows = table("what", "where")
     for name, url in urls(ready):
         rows.add_row(name, url)
+    if settings.smtp_url is None:
+        rows.add_row("outgoing mail", str(settings.data_dir.absolute() / MAIL_FOLDER))
     out.print()
     out.print(rows)
     out.print(f"\n[bold]token[/bold] (development, admin)\n{ready.token}", soft_wrap=True)

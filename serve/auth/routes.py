@@ -1,14 +1,25 @@
-"""Tokens over HTTP: for guests, and the public keys for whoever verifies."""
+"""Tokens and logins over HTTP. Nothing here is ever logged but the person's id."""
 
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 
-from serve.auth.schemas import GuestToken, Jwks
+from domain.errors import NotFound
+from domain.times import SECOND_MS, to_rfc3339
+from serve.auth import schemas, shown
 from serve.platform.call import Answer, Call, json_answer
-from serve.platform.routing import public_router
+from serve.platform.routing import Id, api_router, problems, public_router
+from services.accounts.accounts import Accounts
+from services.accounts.registration import NewUser
 
 router = public_router("/auth", "auth")
+own = api_router("/auth", "auth")
+
+_ACCEPTED: Final = b'{"accepted":true}'
+_WEAK: Final = "The request is not valid, or the password too easy to guess."
+_SPENT: Final = "The token was used, or has run out; or the password is too easy to guess."
+_LOCKED: Final = "Too many attempts with this address: see `Retry-After`."
 
 
 class _Guest(msgspec.Struct):
@@ -18,14 +29,162 @@ class _Guest(msgspec.Struct):
     subject: str
 
 
-@router.post("/guest", status_code=201, response_model=GuestToken)
+def accounts_of(call: Call) -> Accounts:
+    """The accounts of this gateway. Raises `NotFound` where there are none."""
+    if call.runtime.accounts is None:
+        raise NotFound("This gateway has no accounts.")
+    return call.runtime.accounts
+
+
+@router.post("/guest", status_code=201, response_model=schemas.GuestToken)
 async def create_guest(call: Call) -> Answer:
     """A token for somebody without a login, to fill a cart with."""
     token, subject, seconds = call.runtime.tokens.issue_guest()
     return json_answer(_Guest(token, "Bearer", seconds, subject), HTTPStatus.CREATED)
 
 
-@router.get("/jwks.json", response_model=Jwks)
+@router.get("/jwks.json", response_model=schemas.Jwks)
 async def get_jwks(call: Call) -> Answer:
     """The public keys of access tokens (RFC 7517)."""
     return json_answer(call.runtime.tokens.jwks())
+
+
+@router.post("/register", status_code=202, response_model=schemas.Accepted, responses=problems(_422=_WEAK))
+async def register(call: Call, body: schemas.Register) -> Answer:
+    """A new account, pending until the mailed token is sent to `/auth/verify-email`.
+
+    The answer is the same for an address that has an account; its owner is told by mail.
+    """
+    await accounts_of(call).registration.register(NewUser(**body.model_dump()))
+    return Answer(_ACCEPTED, HTTPStatus.ACCEPTED)
+
+
+@router.post("/verify-email", response_model=schemas.Account, responses=problems(_422=_SPENT))
+async def verify_email(call: Call, body: schemas.VerifyEmail) -> Answer:
+    """Open the account, or take over the new address, that the token was mailed for. Log in after it."""
+    return json_answer(shown.user_shown(await accounts_of(call).registration.verify(body.token)))
+
+
+@router.post(
+    "/login",
+    response_model=schemas.LoggedIn,
+    responses=problems(
+        _401="The address or the password is not right.",
+        _403="Not confirmed, suspended, or no member of the organization.",
+        _422="The request is not valid.",
+        _429=_LOCKED,
+    ),
+)
+async def log_in(call: Call, body: schemas.Login) -> Answer:
+    """A login session for one device: an access token, and a refresh token for the next one."""
+    opened = await accounts_of(call).logins.login(
+        body.email, body.password, device=body.device, organization_id=body.organization_id or ""
+    )
+    return json_answer(shown.login_shown(opened, call.runtime.tokens))
+
+
+@router.post(
+    "/refresh",
+    response_model=schemas.LoggedIn,
+    responses=problems(
+        _401="The refresh token does not hold: log in again.",
+        _403="No member of the organization.",
+        _422="The request is not valid.",
+    ),
+)
+async def refresh(call: Call, body: schemas.Refresh) -> Answer:
+    """The next access and refresh token. The old one is used up; for 10 s it gives the very same successor again."""
+    opened = await accounts_of(call).logins.refresh(body.refresh_token, body.organization_id)
+    return json_answer(shown.login_shown(opened, call.runtime.tokens))
+
+
+@router.post("/logout", status_code=204, responses=problems(_422="The request is not valid."))
+async def log_out(call: Call, body: schemas.Logout) -> Answer:
+    """End this login. Access tokens that it gave hold until they run out."""
+    await accounts_of(call).logins.logout(body.refresh_token)
+    return Answer(status=HTTPStatus.NO_CONTENT)
+
+
+@router.post(
+    "/forgot-password",
+    status_code=202,
+    response_model=schemas.Accepted,
+    responses=problems(_422="The request is not valid."),
+)
+async def forgot_password(call: Call, body: schemas.ForgotPassword) -> Answer:
+    """Mail a token for a new password, if the address has an account."""
+    await accounts_of(call).recovery.forgot(body.email)
+    return Answer(_ACCEPTED, HTTPStatus.ACCEPTED)
+
+
+@router.post("/reset-password", status_code=204, responses=problems(_422=_SPENT))
+async def reset_password(call: Call, body: schemas.ResetPassword) -> Answer:
+    """A new password by the mailed token. All logins end."""
+    await accounts_of(call).recovery.reset(body.token, body.password)
+    return Answer(status=HTTPStatus.NO_CONTENT)
+
+
+@own.post(
+    "/change-password",
+    status_code=204,
+    responses=problems(_403="Not a person with an account.", _422="Not the password, or the new one is weak."),
+)
+async def change_password(call: Call, body: schemas.ChangePassword) -> Answer:
+    """A new password by the old one. All logins end, this one too."""
+    await accounts_of(call).recovery.change(call.actor.subject, body.current_password, body.password)
+    return Answer(status=HTTPStatus.NO_CONTENT)
+
+
+@own.post(
+    "/reauthenticate",
+    response_model=schemas.AccessToken,
+    responses=problems(_403="Not a person with an account.", _422="Not the password."),
+)
+async def reauthenticate(call: Call, body: schemas.Reauthenticate) -> Answer:
+    """An access token with a fresh `auth_time`: the `proof` that signing asks for."""
+    opened = await accounts_of(call).logins.reauthenticate(call.actor, body.password)
+    return json_answer(shown.access_shown(opened, call.runtime.tokens))
+
+
+@own.get("/session", response_model=schemas.Session)
+async def get_session(call: Call) -> Answer:
+    """Who the access token speaks for, and the organizations they could act for."""
+    accounts = accounts_of(call)
+    bearer = call.fields.get(b"authorization", b"").decode("latin-1").partition(" ")[2].strip()
+    verified = call.runtime.tokens.verify(bearer)
+    try:
+        user = shown.user_shown(await accounts.profiles.get(call.actor.subject))
+    except NotFound:
+        user = None  # a guest
+    held = {} if user is None else await accounts.members.of_user(call.actor.subject)
+    return json_answer(
+        shown.ShownSession(
+            subject=call.actor.subject,
+            roles=call.actor.roles,
+            organizations=call.actor.organizations,
+            expires_at=to_rfc3339(verified.expires * SECOND_MS),
+            memberships=[shown.ShownMembership(id_, roles) for id_, roles in held.items()],
+            authenticated_at=to_rfc3339(verified.auth_time * SECOND_MS) if verified.auth_time else "",
+            user=user,
+        )
+    )
+
+
+@own.get("/sessions", response_model=schemas.LoginSessions)
+async def list_login_sessions(call: Call) -> Answer:
+    """One's own login sessions that still hold, last used first."""
+    found = await accounts_of(call).logins.list(call.actor.subject)
+    return json_answer({"items": [shown.login_session_shown(login) for login in found]})
+
+
+@own.delete("/sessions", response_model=schemas.Revoked)
+async def revoke_login_sessions(call: Call) -> Answer:
+    """End all of one's own login sessions."""
+    return json_answer({"revoked": await accounts_of(call).logins.revoke(call.actor.subject)})
+
+
+@own.delete("/sessions/{session_id}", status_code=204, responses=problems(_404="Unknown, ended, or not yours."))
+async def revoke_login_session(call: Call, session_id: Id) -> Answer:
+    """End one of one's own login sessions."""
+    await accounts_of(call).logins.revoke(call.actor.subject, session_id)
+    return Answer(status=HTTPStatus.NO_CONTENT)

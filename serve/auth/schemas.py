@@ -1,6 +1,43 @@
-"""Documentation of tokens."""
+"""Bodies and documentation of tokens and logins."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from serve.platform.schemas import Body, Moment, UuidText
+from services.accounts.emails import EMAIL_CHARACTERS_MAX
+from services.accounts.limits import DEFAULTS
+from services.locations import NAME_LENGTH_MAX
+
+_PASSWORD_EXAMPLE = "umbrella walnut 7 trombone"  # noqa: S105 - an example in the documentation
+_TOKEN_CHARACTERS_MAX = 200
+
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=EMAIL_CHARACTERS_MAX),
+    Field(examples=["ada@example.com"], description="ASCII; upper and lower case are the same."),
+]
+NewPassword = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=DEFAULTS.password_characters_max),
+    Field(
+        examples=[_PASSWORD_EXAMPLE],
+        description=f"{DEFAULTS.password_characters_min} characters or more, and not easy to guess.",
+    ),
+]
+Password = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=DEFAULTS.password_characters_max),
+    Field(examples=[_PASSWORD_EXAMPLE]),
+]
+SecretText = Annotated[str, StringConstraints(min_length=1, max_length=_TOKEN_CHARACTERS_MAX)]
+Locale = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Field(examples=["de-AT"])]
+TimeZone = Annotated[
+    str, StringConstraints(min_length=1, max_length=64), Field(description="IANA.", examples=["Europe/Berlin"])
+]
+PersonName = Annotated[
+    str, StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"\S"), Field(examples=["Ada Lovelace"])
+]
 
 
 class GuestToken(BaseModel):
@@ -23,3 +60,129 @@ class JwksKey(BaseModel):
 
 class Jwks(BaseModel):
     keys: list[JwksKey]
+
+
+class Register(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"email": "ada@example.com", "password": _PASSWORD_EXAMPLE, "name": "Ada Lovelace"}]
+        }
+    )
+
+    email: Email
+    password: NewPassword
+    name: PersonName
+    locale: Locale = "en"
+    time_zone: TimeZone = "UTC"
+
+
+class Login(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "ada@example.com", "password": _PASSWORD_EXAMPLE, "device": "Phone"}]}
+    )
+
+    email: Email
+    password: Password
+    device: str = Field(
+        "", max_length=DEFAULTS.device_characters_max, description="What its owner calls it; shown in the list."
+    )
+    organization_id: UuidText | None = Field(None, description="Act for this organization; left out: for oneself.")
+
+
+class Refresh(Body):
+    refresh_token: SecretText
+    organization_id: UuidText | Literal[""] | None = Field(
+        None, description='Act for another organization from now on; "": for oneself. Left out: as before.'
+    )
+
+
+class Logout(Body):
+    refresh_token: SecretText
+
+
+class Reauthenticate(Body):
+    password: Password
+
+
+class ForgotPassword(Body):
+    email: Email
+
+
+class ResetPassword(Body):
+    token: SecretText = Field(description="From the mail.")
+    password: NewPassword
+
+
+class ChangePassword(Body):
+    current_password: Password
+    password: NewPassword
+
+
+class VerifyEmail(Body):
+    token: SecretText = Field(description="From the mail.")
+
+
+class Accepted(BaseModel):
+    """The same whether or not there is such an account."""
+
+    accepted: bool
+
+
+class Account(BaseModel):
+    id: str
+    email: str
+    name: str
+    status: Literal["pending", "active", "suspended", "deleted"]
+    locale: str
+    time_zone: str
+    created_at: Moment
+    verified_at: Moment | None = None
+
+
+class AccessToken(BaseModel):
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+    expires_in: int = Field(description="Seconds.")
+    subject: str
+    roles: list[str]
+    organizations: list[str] = Field(description="Where these roles hold; empty: for oneself.")
+
+
+class LoggedIn(AccessToken):
+    refresh_token: str = Field(description="Good once; the next answer has the next one.")
+    session_id: str
+    user: Account
+
+
+class OwnMembership(BaseModel):
+    organization_id: str
+    roles: list[str]
+
+
+class Session(BaseModel):
+    """Who this access token speaks for. Guests have no `user`."""
+
+    subject: str
+    roles: list[str]
+    organizations: list[str]
+    expires_at: Moment
+    authenticated_at: Moment | None = None
+    user: Account | None = None
+    memberships: list[OwnMembership]
+
+
+class LoginSession(BaseModel):
+    id: str
+    device: str
+    organization_id: str | None = None
+    authenticated_at: Moment
+    last_used_at: Moment
+    expires_at: Moment
+
+
+class LoginSessions(BaseModel):
+    items: list[LoginSession]
+
+
+class Revoked(BaseModel):
+    revoked: int

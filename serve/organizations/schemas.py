@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serve.platform.schemas import Body, Currency, UuidText
+from serve.platform.schemas import Body, Currency, Query, UuidText
+from services.accounts.emails import EMAIL_CHARACTERS_MAX
 from services.locations import NAME_LENGTH_MAX
 
 Kind = Literal["merchant", "clinic", "organizer"]
@@ -39,3 +40,32 @@ class Organization(BaseModel):
     city: str | None = None
     country: str | None = None
     time_zone: str | None = Field(None, description="Left out: UTC.")
+
+
+Role = Literal["merchant_staff", "provider", "front_desk", "organizer", "billing", "admin"]
+
+
+class AddMember(Body):
+    """Either `email` or `user_id`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "ada@example.com", "role": "provider"}]})
+
+    role: Role
+    email: str | None = Field(None, min_length=3, max_length=EMAIL_CHARACTERS_MAX)
+    user_id: UuidText | None = None
+
+
+class RoleQuery(Query):
+    role: Role | None = Field(None, description="Left out: all.")
+
+
+class Member(BaseModel):
+    user_id: str
+    name: str
+    email: str
+    roles: list[Role]
+
+
+class MemberPage(BaseModel):
+    items: list[Member]
+    next_cursor: str | None = None

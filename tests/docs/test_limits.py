@@ -7,12 +7,14 @@ from actors.runtime.limits import DEFAULTS as RUNTIME
 from realtime.client.limits import DEFAULTS as CLIENT
 from realtime.limits import DEFAULTS as REALTIME
 from serve.limits import DEFAULTS as GATEWAY
+from services.accounts.limits import DEFAULTS as ACCOUNTS
 from tests.docs.pages import rows, section
 
 PLACES = {
     "docs/runtime.md": RUNTIME,
     "docs/protocol.md": REALTIME,
     "docs/api.md": GATEWAY,
+    "docs/accounts.md": ACCOUNTS,
     "docs/devices.md": CLIENT,
 }
 

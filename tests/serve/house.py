@@ -17,6 +17,8 @@ from domain.money import Money
 from serve.app import NOUNS, create_app
 from serve.gateway import GatewayRuntime
 from serve.limits import GatewayLimits
+from services.accounts.accounts import Accounts
+from services.accounts.store import AccountStores
 from services.health import DeadLetter, Health
 from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
 from services.merchants import Merchant
@@ -26,12 +28,15 @@ from services.tokens import Tokens
 from storage.journal.memory import MemoryJournal, MemoryStore
 from tests.serve.clinic import (
     CLINIC,
+    OTHER_CLINIC,
     MemoryAudit,
     MemoryDocuments,
     MemoryLocations,
     MemoryOrganizations,
     MemorySessions,
 )
+from tests.services.accounts.memory import memory_stores
+from tests.services.accounts.people import Mailbox, make_accounts
 
 ALICE = new_id()
 BOB = new_id()
@@ -235,8 +240,15 @@ class House:
     gateway: GatewayRuntime
     catalog: MemoryCatalog
     dead_letters: MemoryDeadLetters
+    mail: Mailbox
+    account_stores: AccountStores
     http: httpx.AsyncClient
     app: Any
+
+    @property
+    def accounts(self) -> Accounts:
+        assert self.gateway.accounts is not None
+        return self.gateway.accounts
 
     @property
     def tokens(self) -> Tokens:
@@ -310,7 +322,11 @@ async def open_house(
             health=Health({}, {}),
             limits=limits or GatewayLimits(),
         )
+        mail = Mailbox()
+        stores = memory_stores({CLINIC, OTHER_CLINIC, MERCHANT, OTHER_MERCHANT})
+        accounts = gateway.accounts = make_accounts(stores, gateway.tokens, clock, gateway.audit, mail)
         app = create_app(NOUNS, gateway)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield House(clock, store, local, gateway, catalog, dead_letters, http, app)
+            yield House(clock, store, local, gateway, catalog, dead_letters, mail, stores, http, app)
+        await accounts.close()

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from tests.serve.access.accounts import address_of
 from tests.serve.access.people import QUINN, Person
 from tests.serve.access.world import DOSE, SITE, World
 from tests.serve.clinic import CLINIC
-from tests.serve.house import ADDRESS, BREAD, COURIER, MERCHANT
+from tests.serve.house import ADDRESS, ALICE, BOB, BREAD, COURIER, MERCHANT
+from tests.services.accounts.people import OTHER_PASSWORD, PASSWORD
 
 Body = dict[str, Any] | Callable[[World, Person], Any] | None
 
@@ -90,6 +92,9 @@ PROBES: Final[dict[str, Probe]] = {
     # organizations, locations, rooms
     "POST /organizations": Probe((), {"id": CLINIC, "name": "Clinic", "kind": "clinic"}),
     "GET /organizations/{organization_id}": Probe(("organization",)),
+    "GET /organizations/{organization_id}/members": Probe(("member",)),
+    "POST /organizations/{organization_id}/members": Probe(("accounts",), {"user_id": BOB, "role": "provider"}),
+    "DELETE /organizations/{organization_id}/members/{user_id}": Probe(("member",)),
     "GET /locations/countries": Probe(("location",)),
     "GET /locations/{country}/cities": Probe(("location",)),
     "GET /locations/{location_id}/categories": Probe(("location",)),
@@ -163,6 +168,24 @@ PROBES: Final[dict[str, Probe]] = {
     # tokens, the trail, operations
     "POST /auth/guest": Probe(),
     "GET /auth/jwks.json": Probe(),
+    "POST /auth/register": Probe((), {"email": "a@example.test", "password": PASSWORD, "name": "A"}),
+    "POST /auth/verify-email": Probe(("registered",), lambda w, _: {"token": w.ids["mailed"]}),
+    "POST /auth/login": Probe(("accounts",), {"email": address_of(ALICE), "password": PASSWORD}),
+    "POST /auth/refresh": Probe(("login",), lambda w, _: {"refresh_token": w.ids["refresh_token"]}),
+    "POST /auth/logout": Probe(("login",), lambda w, _: {"refresh_token": w.ids["refresh_token"]}),
+    "POST /auth/forgot-password": Probe(("accounts",), {"email": address_of(ALICE)}),
+    "POST /auth/reset-password": Probe(
+        ("forgotten",), lambda w, _: {"token": w.ids["mailed"], "password": OTHER_PASSWORD}
+    ),
+    "POST /auth/change-password": Probe(("accounts",), {"current_password": PASSWORD, "password": OTHER_PASSWORD}),
+    "POST /auth/reauthenticate": Probe(("members",), {"password": PASSWORD}),
+    "GET /auth/session": Probe(("accounts",)),
+    "GET /auth/sessions": Probe(("login",)),
+    "DELETE /auth/sessions": Probe(("login",)),
+    "DELETE /auth/sessions/{session_id}": Probe(("login",)),
+    "GET /users/profile": Probe(("accounts",)),
+    "PUT /users/profile": Probe(("accounts",), {"name": "A", "locale": "en", "time_zone": "UTC"}),
+    "POST /users/profile/email": Probe(("accounts",), {"email": "a@example.test", "password": PASSWORD}),
     "GET /admin/audit": Probe(("document",)),
     "GET /admin/audit/verify": Probe(("document",)),
     "GET /admin/dead-letters": Probe(("letter",)),

@@ -10,9 +10,11 @@ from services.locations import Address, Location
 from services.organizations import Organization
 from services.products import Product
 from services.sessions import SessionEntry
+from tests.serve.access.accounts import NEWCOMER, address_of, give_accounts, give_roles, logged_in, mailed
 from tests.serve.access.people import ADA, DESK, PIA, QUINN, STAFF, Person
 from tests.serve.clinic import CLINIC
-from tests.serve.house import BREAD, COURIER, MERCHANT, House
+from tests.serve.house import ALICE, BOB, BREAD, COURIER, MERCHANT, House
+from tests.services.accounts.people import PASSWORD
 
 SITE: dict[str, Any] = {
     "name": "Centre",
@@ -155,6 +157,32 @@ class World:
         await self.make("session")
         path = f"/sessions/{self.ids['session_id']}/revoke"
         await self.done(ADA, "POST", path, {"what": "person", "reason": "left us"})
+
+    # -- accounts ---------------------------------------------------------------------------------
+
+    async def _accounts(self) -> None:
+        await give_accounts(self.house)
+
+    async def _members(self) -> None:
+        await self.make("accounts")
+        await give_roles(self.house)
+
+    async def _login(self) -> None:
+        await self.make("accounts")
+        self.ids |= await logged_in(self.house)
+
+    async def _registered(self) -> None:
+        body = {"password": PASSWORD, "name": "Newcomer"}
+        self.ids["mailed"] = await mailed(self.house, "register", NEWCOMER, **body)
+
+    async def _forgotten(self) -> None:
+        await self.make("accounts")
+        self.ids["mailed"] = await mailed(self.house, "forgot-password", address_of(ALICE))
+
+    async def _member(self) -> None:
+        await self.make("accounts")
+        self.ids["user_id"] = BOB
+        await self.done(ADA, "POST", f"/organizations/{CLINIC}/members", {"user_id": BOB, "role": "provider"})
 
     # -- charting ---------------------------------------------------------------------------------
 

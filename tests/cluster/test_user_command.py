@@ -1,0 +1,55 @@
+"""`atrium user create`: the first admin of an installation."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.accounts.accounts import Accounts, postgres_stores
+from services.audit import Audit
+from services.tokens import Tokens
+from storage.data_keys import open_key_ring
+from storage.db import Database
+from storage.settings import Settings
+from tests.cluster.test_cli import ROOT
+from tests.serve.clinic import MemoryAudit
+from tests.serve.house import SIGNING_KEY, ManualClock
+from tests.services.accounts.people import PASSWORD, Mailbox
+
+pytestmark = pytest.mark.stack
+
+ADMIN = ("--email", "ada@example.test", "--name", "Ada", "--admin")
+
+
+def _create(data: Path, url: str, password: str, *more: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "cluster", "user", "create", *ADMIN, "--password-stdin", "--data", str(data), *more]
+    environment = os.environ | {"DATABASE_URL": url}
+    return subprocess.run(
+        argv, input=f"{password}\n", capture_output=True, text=True, check=False, timeout=60, cwd=ROOT, env=environment
+    )
+
+
+async def test_the_first_admin_logs_in_and_runs_the_platform(tmp_path: Path, database_url: str) -> None:
+    weak = await asyncio.to_thread(_create, tmp_path, database_url, "password1234")
+    assert weak.returncode == 2
+    assert "too easy to guess" in weak.stderr.lower()
+    made = await asyncio.to_thread(_create, tmp_path, database_url, PASSWORD, "--json")
+    assert made.returncode == 0, made.stderr
+    assert PASSWORD not in made.stdout + made.stderr
+    again = await asyncio.to_thread(_create, tmp_path, database_url, PASSWORD)
+    assert (again.returncode, len(again.stderr.splitlines())) == (2, 1)
+
+    database, clock = Database(database_url, Settings(data_dir=tmp_path)), ManualClock()
+    keys = await open_key_ring(database_url, tmp_path / "keys", None)
+    tokens = Tokens(clock, signing=SIGNING_KEY)
+    stores, audit = postgres_stores(database, keys), Audit(MemoryAudit(), clock)
+    accounts = Accounts(stores, tokens, Mailbox(), audit, clock, sender="a@example.test")
+    try:
+        opened = await accounts.logins.login("ada@example.test", PASSWORD)
+    finally:
+        await accounts.close()
+        await database.close()
+    assert tokens.verify(opened.access_token).actor.runs_platform()
