@@ -176,9 +176,9 @@ def _document_closed(state: SessionState, event: DocumentClosed, meta: Meta) -> 
     state.work = msgspec.structs.replace(state.work, documents=documents)
 
 
-def _ended(state: SessionState, event: Ended, meta: Meta) -> None:  # noqa: ARG001
+def _ended(state: SessionState, event: Ended, meta: Meta) -> None:
     """Automatic logoff only locks the tablet; who signs out is done."""
-    state.status, state.ended_by = SessionStatus.ENDED, event.by
+    state.status, state.ended_by, state.ended_ms = SessionStatus.ENDED, event.by, meta.time_ms
     if event.by is not EndedBy.LOGGED_OFF:
         state.work, state.offers = Work(), {}
 
@@ -193,14 +193,14 @@ def _withdrawn(state: SessionState, event: HandOffWithdrawn, meta: Meta) -> None
     del state.offers[event.offer_id]
 
 
-def _handed_over(state: SessionState, event: HandedOver, meta: Meta) -> None:  # noqa: ARG001
+def _handed_over(state: SessionState, event: HandedOver, meta: Meta) -> None:
     """All offers were of the same work: it is gone for every one of them."""
     state.taken |= dict.fromkeys(state.offers, event.to)
     for offer_id in list(state.taken)[:-OFFERS_REMEMBERED]:
         del state.taken[offer_id]
     state.work, state.offers = Work(), {}
     if event.ended:
-        state.status, state.ended_by = SessionStatus.ENDED, EndedBy.HANDED_OFF
+        state.status, state.ended_by, state.ended_ms = SessionStatus.ENDED, EndedBy.HANDED_OFF, meta.time_ms
 
 
 def _taken_up(state: SessionState, event: TakenUp, meta: Meta) -> None:

@@ -21,7 +21,9 @@ class Open(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="o
 
     `last_seq` is the watermark of the epoch asked for, `epoch` the session's own, `refusal` a code under which
     every command is to be quarantined ("" for none). `first_unacked` acknowledges what is before it.
-    Raises `Conflict` `insufficient_state` for results that were never given, `Forbidden` `device_revoked`.
+    A session that has ended begins again only with a login since then (`login_ms`, -1: right now).
+    Raises `Conflict` `logged_off` (`fenced` after a hand-off) without one, `insufficient_state` for results that
+    were never given, `Forbidden` `device_revoked`.
     """
 
     device_id: str
@@ -30,6 +32,7 @@ class Open(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="o
     conn_id: str
     organizations: tuple[str, ...]
     location_id: str = ""
+    login_ms: int = -1
 
 
 class Recall(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="recall"):

@@ -37,6 +37,7 @@ from actors.session_state import (
 )
 from domain.errors import Conflict, Forbidden, NotFound, TooMany, Unavailable, invalid_field
 from domain.text import check_id
+from domain.times import SECOND_MS
 
 LOGOFF_TIMER: Final = "logoff"
 NUMBER_MAX: Final = 2**53 - 1
@@ -54,6 +55,9 @@ def open_session(state: SessionState | None, command: Open, ctx: Context) -> Dec
     _check_open(command, ctx)
     if state is not None and state.access is Access.REVOKED_DEVICE:
         raise Forbidden("This device was revoked.", code="device_revoked")
+    if state is not None and _is_over(state, command.login_ms):
+        handed_off = state.ended_by is EndedBy.HANDED_OFF
+        raise Conflict("The session has ended: log in again.", code="fenced" if handed_off else "logged_off")
     seen = None if state is None else state.counts.get(command.epoch)
     given, adopted = command.first_unacked - 1, 0
     if seen is not None:
@@ -86,6 +90,11 @@ def open_session(state: SessionState | None, command: Open, ctx: Context) -> Dec
         "refusal": "revoked" if state is not None and state.access is Access.REVOKED_PERSON else "",
     }
     return Decision((event,), reply, reminders=(SetReminder(LOGOFF_TIMER, ctx.now_ms + AUTO_LOGOFF_MS),))
+
+
+def _is_over(state: SessionState, login_ms: int) -> bool:
+    """Whether the session has ended since that login. Logins are told in whole seconds."""
+    return state.status is SessionStatus.ENDED and 0 <= login_ms < state.ended_ms - SECOND_MS + 1
 
 
 def recall(state: SessionState, command: Recall, ctx: Context) -> Decision:

@@ -261,6 +261,7 @@ class SessionState(msgspec.Struct, omit_defaults=True, kw_only=True):
     conn_id: str
     status: SessionStatus = SessionStatus.ACTIVE
     ended_by: EndedBy | None = None
+    ended_ms: int = 0
     access: Access = Access.GRANTED
     access_reason: str = ""
     epoch: int

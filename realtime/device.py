@@ -138,7 +138,7 @@ class Device:
         self._watch: SessionWatch | None = None
         self._touched = 0.0
 
-    async def admit(self, hello: Hello) -> Admission | None:
+    async def admit(self, hello: Hello, login_ms: int) -> Admission | None:
         """Ask the ledger how far the device's queue has come. None: the connection ends."""
         connection = self._owner.connection
         try:
@@ -149,6 +149,7 @@ class Device:
                 hello.first_unacked,
                 connection.conn_id,
                 connection.scope.place,
+                login_ms,
             )
         except AtriumError as error:
             connection.shut(close_code(error), error.failure.code)

@@ -31,6 +31,8 @@ class Identity(msgspec.Struct, frozen=True):
     actor: Actor
     expires_ms: int | None = None
     shown: frozenset[str] | None = None
+    login_ms: int = 0
+    """When they proved who they are (wall clock), 0 for never."""
 
 
 class Authenticator(Protocol):
@@ -135,12 +137,12 @@ class Ledger(Protocol):
     """
 
     async def open(
-        self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, place: str
+        self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, place: str, login_ms: int
     ) -> Admission:
-        """A device says hello. `place` is the location it works at, "" for unknown.
+        """A device says hello. `place` is the location it works at, "" for unknown; `login_ms` is the person's login.
 
-        Raises `Conflict` with code `insufficient_state` when the device claims results that were never given,
-        `Forbidden` with `device_revoked`.
+        Raises `Conflict` with code `logged_off` or `fenced` when the session has ended since that login,
+        `insufficient_state` when the device claims results that were never given, `Forbidden` with `device_revoked`.
         """
 
     async def settled(self, actor: Actor, admission: Admission, epoch: int) -> list[Entry]:
@@ -170,6 +172,7 @@ class DeviceKeepsCount:
         first_unacked: int,
         conn_id: str,  # noqa: ARG002
         place: str,  # noqa: ARG002
+        login_ms: int,  # noqa: ARG002
     ) -> Admission:
         return Admission(epoch=epoch, last_seq=first_unacked - 1)
 

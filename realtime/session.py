@@ -193,7 +193,7 @@ class Session:
             return
         self.actor = self._executor.actor = identity.actor
         self._shown = identity.shown
-        admission = await self._device.admit(hello)
+        admission = await self._device.admit(hello, identity.login_ms)
         if admission is None:
             return
         resumed = any(wanted.have for wanted in hello.subs)

@@ -69,9 +69,19 @@ class Sessions:
     # -- the device's queue -----------------------------------------------------------------------
 
     async def open(
-        self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, location_id: str
+        self,
+        actor: Actor,
+        device_id: str,
+        epoch: int,
+        first_unacked: int,
+        conn_id: str,
+        location_id: str,
+        login_ms: int = -1,
     ) -> Opened:
-        """A device says hello at `location_id` ("" for unknown), which must be of the actor's organizations."""
+        """A device says hello at `location_id` ("" for unknown), which must be of the actor's organizations.
+
+        `login_ms`: when its person logged in, -1 for right now.
+        """
         session_id = session_id_of(actor.subject, device_id)
         command = Open(
             device_id=device_id,
@@ -80,6 +90,7 @@ class Sessions:
             conn_id=conn_id,
             organizations=await self._organizations(actor, location_id),
             location_id=location_id,
+            login_ms=login_ms,
         )
         answer = await self._entities.ask(
             SESSION, session_id, command, actor=actor, device=device_id, correlation=conn_id

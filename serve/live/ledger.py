@@ -21,17 +21,17 @@ class SessionLedger:
         self._device = DeviceKeepsCount()
 
     async def open(
-        self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, place: str
+        self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, place: str, login_ms: int
     ) -> Admission:
         if not device_id or not actor.organizations or not actor.has_role(*STAFF):
-            return await self._device.open(actor, device_id, epoch, first_unacked, conn_id, place)
+            return await self._device.open(actor, device_id, epoch, first_unacked, conn_id, place, login_ms)
         try:
-            opened = await self._sessions.open(actor, device_id, epoch, first_unacked, conn_id, place)
+            opened = await self._sessions.open(actor, device_id, epoch, first_unacked, conn_id, place, login_ms)
         except NotFound:
             if not place:
                 raise
             # Not a place of theirs: its channels will say so. The queue is theirs all the same.
-            opened = await self._sessions.open(actor, device_id, epoch, first_unacked, conn_id, "")
+            opened = await self._sessions.open(actor, device_id, epoch, first_unacked, conn_id, "", login_ms)
         return Admission(**msgspec.structs.asdict(opened))
 
     async def settled(self, actor: Actor, admission: Admission, epoch: int) -> list[Entry]:

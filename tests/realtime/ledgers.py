@@ -50,7 +50,7 @@ class DeskLedger:
         return reply
 
     async def open(
-        self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, place: str
+        self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, place: str, login_ms: int
     ) -> Admission:
         await asyncio.sleep(0)
         desk = self.desk(device_id, actor.subject)
@@ -61,6 +61,7 @@ class DeskLedger:
             conn_id=conn_id,
             organizations=actor.organizations,
             location_id=place,
+            login_ms=login_ms,
         )
         reply = self.do(desk.id, command, actor)
         return msgspec.convert({**reply, "session_id": desk.id}, Admission)

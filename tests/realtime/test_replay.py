@@ -26,15 +26,19 @@ SCOPE = live(frozenset({"room", "document", "session"}))
 class Staff:
     """Whoever logs in is Pia."""
 
+    def __init__(self) -> None:
+        self.login_ms = -1
+
     async def authenticate(self, credentials: Credentials) -> Identity:
-        return Identity(PIA)
+        return Identity(PIA, login_ms=self.login_ms)
 
 
 class Clinic(House):
     def __init__(self) -> None:
         super().__init__()
         self.ledger = DeskLedger(self.entities)
-        changed: dict[str, Any] = {"ledger": self.ledger, "authenticator": Staff(), "sleep": self._sleep}
+        self.staff = Staff()
+        changed: dict[str, Any] = {"ledger": self.ledger, "authenticator": self.staff, "sleep": self._sleep}
         self.services = msgspec.structs.replace(self.services, **changed)
         self.gateway.services = self.services
 
@@ -417,3 +421,20 @@ async def test_acknowledged_results_are_pruned_and_the_count_stays() -> None:
         assert len(state.counts[1].results) < 200
         assert await results(wire, note(1)) == [(1, "rejected", "seq_reuse")]
         assert await results(wire, note(399)) == [(399, "duplicate", "")]
+
+
+async def test_a_session_that_was_signed_out_begins_again_only_with_a_new_login() -> None:
+    async with clinic() as house:
+        wire = await house.tablet()
+        await results(wire, note(1))
+        house.staff.login_ms = house.session().now_ms
+        house.session().now_ms += 3_600_000
+        house.ledger.do(session_id_of("pia", DEVICE), SignOut(), PIA)
+        await settle()
+        again = await house.hello()
+        assert again.closed is not None
+        assert again.closed[0] == 4003
+        assert house.session().view()["status"] == "ended"
+        house.staff.login_ms = house.session().now_ms
+        wire = await house.tablet(first_unacked=2)
+        assert await results(wire, note(2)) == [(2, "applied", "")]

@@ -91,12 +91,12 @@ async def ward(house: House) -> Ward:
 
 async def test_the_count_of_a_tablet_is_kept_between_its_connections(ward: Ward) -> None:
     ledger = SessionLedger(ward.sessions)
-    first = await ledger.open(ward.pia, ward.tablet, 1, 1, "c-2", ward.clinic.location)
+    first = await ledger.open(ward.pia, ward.tablet, 1, 1, "c-2", ward.clinic.location, -1)
     assert first == Admission(session_id=ward.session, generation=2, epoch=1, last_seq=0)
     entries = [Entry(epoch=1, seq=seq, hash=b"%d" % seq, result={"status": "applied", "ver": seq}) for seq in (1, 2)]
     await ledger.record(ward.pia, first, entries)
     await ledger.touch(ward.pia, first)
-    second = await ledger.open(ward.pia, ward.tablet, 1, 2, "c-3", "")
+    second = await ledger.open(ward.pia, ward.tablet, 1, 2, "c-3", "", -1)
     assert (second.generation, second.last_seq) == (3, 2)
     assert await ledger.settled(ward.pia, second, 1) == entries
     with pytest.raises(Conflict) as caught:
@@ -113,8 +113,8 @@ async def test_devices_of_everybody_else_keep_their_own_count(ward: Ward) -> Non
     ledger = SessionLedger(ward.sessions)
     customer = Actor(new_id(), ("customer",))
     for actor, device in ((customer, new_id()), (ward.pia, ""), (Actor(PIA, ("provider",)), new_id())):
-        admission = await ledger.open(actor, device, 2, 8, "c-1", "")
-        assert admission == await DeviceKeepsCount().open(actor, device, 2, 8, "c-1", "")
+        admission = await ledger.open(actor, device, 2, 8, "c-1", "", -1)
+        assert admission == await DeviceKeepsCount().open(actor, device, 2, 8, "c-1", "", -1)
         assert await ledger.settled(actor, admission, 2) == []
         await ledger.record(actor, admission, [Entry(epoch=2, seq=8, hash=b"", result={})])
         await ledger.acked(actor, admission, 2, 8)
