@@ -10,7 +10,14 @@ from services.accounts.limits import DEFAULTS
 from services.locations import NAME_LENGTH_MAX
 
 _PASSWORD_EXAMPLE = "umbrella walnut 7 trombone"  # noqa: S105 - an example in the documentation
+_OTHER_EXAMPLE = "granite teapot 9 meridian"  # noqa: S105 - an example in the documentation
+_TOKEN_EXAMPLE = "kq3vYw1X7m0dB5m2u4Zt9cS8aF6hJ1rPzQeLxVnTgIo"  # noqa: S105 - an example in the documentation
 _TOKEN_CHARACTERS_MAX = 200
+
+
+def _example(**fields: str) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [dict(fields)]})
+
 
 Email = Annotated[
     str,
@@ -90,6 +97,8 @@ class Login(Body):
 
 
 class Refresh(Body):
+    model_config = _example(refresh_token=_TOKEN_EXAMPLE)
+
     refresh_token: SecretText
     organization_id: UuidText | Literal[""] | None = Field(
         None, description='Act for another organization from now on; "": for oneself. Left out: as before.'
@@ -97,28 +106,40 @@ class Refresh(Body):
 
 
 class Logout(Body):
+    model_config = _example(refresh_token=_TOKEN_EXAMPLE)
+
     refresh_token: SecretText
 
 
 class Reauthenticate(Body):
+    model_config = _example(password=_PASSWORD_EXAMPLE)
+
     password: Password
 
 
 class ForgotPassword(Body):
+    model_config = _example(email="ada@example.com")
+
     email: Email
 
 
 class ResetPassword(Body):
+    model_config = _example(token=_TOKEN_EXAMPLE, password=_PASSWORD_EXAMPLE)
+
     token: SecretText = Field(description="From the mail.")
     password: NewPassword
 
 
 class ChangePassword(Body):
+    model_config = _example(current_password=_OTHER_EXAMPLE, password=_PASSWORD_EXAMPLE)
+
     current_password: Password
     password: NewPassword
 
 
 class VerifyEmail(Body):
+    model_config = _example(token=_TOKEN_EXAMPLE)
+
     token: SecretText = Field(description="From the mail.")
 
 

@@ -17,5 +17,9 @@ class PutProfile(Body):
 
 
 class ChangeEmail(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "ada@example.org", "password": "umbrella walnut 7 trombone"}]}
+    )
+
     email: Email
     password: Password

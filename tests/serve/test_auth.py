@@ -1,6 +1,7 @@
 """Accounts over HTTP: registration, logins and their tokens."""
 
 import pytest
+import structlog
 
 from domain.ids import new_id
 from tests.serve.clinic import CLINIC
@@ -215,3 +216,22 @@ async def test_strangers_see_no_members(house):
         assert (await house.http.get(path, headers=headers)).status_code == 404
         body = {"email": ADA, "role": "admin"}
         assert (await house.http.post(path, json=body, headers=headers)).status_code == 404
+
+
+async def test_no_log_line_has_an_address_a_password_or_a_token(house):
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0), cache_logger_on_first_use=False)
+    with structlog.testing.capture_logs() as lines:
+        await join(house)
+        await house.http.post(f"{AUTH}/register", json={"email": ADA, "password": PASSWORD, "name": "Ada"})
+        await refused(house, "login", 401, "login_failed", email=ADA, password=OTHER_PASSWORD)
+        login = await log_in(house)
+        await house.http.post(f"{AUTH}/refresh", json={"refresh_token": login["refresh_token"]})
+        house.clock.advance(seconds=11)
+        await refused(house, "refresh", 401, "refresh_token_reused", refresh_token=login["refresh_token"])
+        await house.http.post(f"{AUTH}/forgot-password", json={"email": ADA})
+        await house.accounts.background.settled()
+    assert lines
+    text = repr(lines)
+    secrets = (ADA, "Lovelace", PASSWORD, OTHER_PASSWORD, login["refresh_token"], house.mail.code(ADA))
+    assert [one for one in secrets if one in text] == []
+    assert login["access_token"] not in text

@@ -1,5 +1,6 @@
 """Mail: files where no server is configured, templates in every language, retries."""
 
+import asyncio
 import email
 import socket
 import stat
@@ -73,6 +74,46 @@ async def test_a_message_that_was_not_taken_is_tried_again_a_few_times(failures,
     post(mailbox, background).send("reset", "a@example.test", "en", token="abc")
     await background.settled()
     assert len(mailbox.sent) == delivered
+
+
+async def test_with_a_server_mail_leaves_by_smtp(tmp_path):
+    received: list[str] = []
+
+    async def serve(reader, writer):
+        writer.write(b"220 test\r\n")
+        in_data = False
+        while line := (await reader.readline()).decode():
+            if in_data:
+                in_data = line != ".\r\n"
+                received.append(line)
+                answer = "" if in_data else "250 kept"
+            else:
+                received.append(line)
+                verb = line[:4].upper().strip()
+                in_data = verb == "DATA"
+                answer = {"DATA": "354 go on", "QUIT": "221 bye"}.get(verb, "250 ok")
+            if answer:
+                writer.write(f"{answer}\r\n".encode())
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        mailer = mailer_for(Settings(data_dir=tmp_path, smtp_url=f"smtp://127.0.0.1:{port}"), ManualClock())
+        background = Background(10)
+        post(mailer, background).send("reset", "ada@example.test", "en", token="abc")
+        await background.settled()
+    assert "RCPT TO:<ada@example.test>\r\n" in received
+    assert "Code: abc\r\n" in received
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["http://mail.test", "mail.test:25"])
+def test_what_is_no_smtp_url_is_refused_without_being_shown(url):
+    with pytest.raises(ValueError, match="smtp://") as refused:
+        Settings(smtp_url=url)
+    assert "mail.test" not in str(refused.value)
 
 
 async def test_a_server_that_is_away_is_an_error_the_post_knows():
