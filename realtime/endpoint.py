@@ -1,9 +1,15 @@
-"""The adapter between Starlette's WebSocket and a session; it is all that knows about ASGI."""
+"""The adapter between ASGI's WebSocket and a session; it is all that knows about ASGI.
+
+It holds the server's two functions and nothing else: whatever stood between them and an idle session would be kept
+as often as there are sockets.
+"""
 
 import contextlib
-from typing import cast
+from typing import Any, cast
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Send
+from starlette.types import Scope as Asgi
 
 from realtime import codes
 from realtime.channels import Scope
@@ -14,64 +20,76 @@ from realtime.ports import Credentials
 _BEARER = "bearer "
 
 
-class StarletteSocket:
-    """`realtime.ports.Socket` over an accepted Starlette WebSocket."""
+class AsgiSocket:
+    """`realtime.ports.Socket` over a WebSocket of the server's."""
 
-    __slots__ = ("_receive", "_text", "_websocket")
+    __slots__ = ("_closed", "_receive", "_send", "_text")
 
-    def __init__(self, websocket: WebSocket, *, text: bool) -> None:
-        self._websocket = websocket
-        self._receive = websocket.receive
+    def __init__(self, receive: Receive, send: Send, *, text: bool) -> None:
+        self._receive = receive
+        self._send = send
         self._text = text
+        self._closed = False
+
+    async def accept(self, subprotocol: str | None) -> None:
+        await self._receive()  # ASGI begins with its own `websocket.connect`
+        await self._put({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
 
     async def receive(self) -> str | bytes | None:
-        try:
-            message = await self._receive()
-        except (RuntimeError, WebSocketDisconnect):
+        if self._closed:
             return None
+        message = await self._receive()
         if message["type"] != "websocket.receive":
+            self._closed = True
             return None
         text = message.get("text")
         return cast("str | bytes", message["bytes"] if text is None else text)
 
     async def send(self, frame: bytes) -> None:
-        try:
-            if self._text:
-                await self._websocket.send({"type": "websocket.send", "text": frame.decode()})
-            else:
-                await self._websocket.send({"type": "websocket.send", "bytes": frame})
-        except (RuntimeError, WebSocketDisconnect, OSError) as error:
-            raise ConnectionError(str(error)) from error
+        if self._text:
+            await self._put({"type": "websocket.send", "text": frame.decode()})
+        else:
+            await self._put({"type": "websocket.send", "bytes": frame})
 
     async def close(self, code: int, reason: str) -> None:
+        await self._put({"type": "websocket.close", "code": code, "reason": reason})
+        self._closed = True
+
+    async def _put(self, message: dict[str, Any]) -> None:
+        if self._closed:
+            raise ConnectionError("closed")
         try:
-            await self._websocket.close(code, reason)
-        except (RuntimeError, WebSocketDisconnect, OSError) as error:
+            await self._send(message)
+        except (RuntimeError, OSError) as error:
             raise ConnectionError(str(error)) from error
 
 
-def credentials_of(websocket: WebSocket, order_id: str = "") -> Credentials:
+def credentials_of(connection: HTTPConnection, order_id: str = "") -> Credentials:
     """The upgrade's bearer token and the share link's token (`?share=`); the hello may bring another token."""
-    header = websocket.headers.get("authorization", "")
+    header = connection.headers.get("authorization", "")
     bearer = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
-    return Credentials(bearer=bearer, share=websocket.query_params.get("share", ""), order_id=order_id)
+    return Credentials(bearer=bearer, share=connection.query_params.get("share", ""), order_id=order_id)
 
 
-async def serve_socket(websocket: WebSocket, gateway: Gateway, scope: Scope, *, order_id: str = "") -> None:
+async def serve_socket(
+    asgi: Asgi, receive: Receive, send: Send, gateway: Gateway, scope: Scope, *, order_id: str = ""
+) -> None:
     """Accept with the encoding the client prefers and serve it until it is closed.
 
     A client that offers only subprotocols we do not speak is accepted and closed with 4506, so that it learns why.
     """
-    offered = list(websocket.scope.get("subprotocols", []))
+    offered = list(asgi.get("subprotocols", []))
+    credentials = credentials_of(HTTPConnection(asgi), order_id)
+    asgi["headers"] = []  # the scope lives as long as the socket; who asks for them has asked by now
     codec = negotiate(offered)
+    socket = AsgiSocket(receive, send, text=(codec or JSON).text)
     try:
         # RFC 6455: a server that names a subprotocol which was not offered is hung up on.
-        await websocket.accept(codec.subprotocol if offered and codec is not None else None)
-    except (RuntimeError, WebSocketDisconnect, OSError):
+        await socket.accept(codec.subprotocol if offered and codec is not None else None)
+    except ConnectionError:
         return  # gone before it was accepted
-    socket = StarletteSocket(websocket, text=(codec or JSON).text)
     if codec is None:
         with contextlib.suppress(ConnectionError):
             await socket.close(codes.VERSION, "no common subprotocol")
         return
-    await gateway.serve(socket, codec, scope, credentials_of(websocket, order_id))
+    await gateway.serve(socket, codec, scope, credentials)

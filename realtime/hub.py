@@ -60,6 +60,8 @@ class Hub:
         self._sleep = sleep
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(limits.watch_concurrency_max)
+        # A listing is a query, ten times the size of a waiting coroutine: what waits for the database waits here.
+        self._listings = asyncio.Semaphore(limits.listing_concurrency_max)
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._doubts = 0
 
@@ -133,7 +135,8 @@ class Hub:
             self._watched(channel, doubts)
             return [Read(target, answer.version, answer.view)], []
         await self._client.watch_group(channel.name, gateway=self.gateway)
-        members = await self._groups.members(channel.name, actor)
+        async with self._listings:
+            members = await self._groups.members(channel.name, actor)
         self._watched(channel, doubts)
         reads = await self._read_all(members[: self._limits.group_members_max], actor, have)
         there = {f"{read.ref[0]}/{read.ref[1]}" for read in reads}
@@ -245,7 +248,8 @@ class Hub:
             return
         try:
             known = {feed: feed.version for feed in channel.members.values()}
-            members = await self._groups.members(channel.name, actor)
+            async with self._listings:
+                members = await self._groups.members(channel.name, actor)
             refs = dict.fromkeys([*members[: self._limits.group_members_max], *channel.members])
             have = {feed.ent: feed.version for feed in channel.members.values()}
             reads = await self._read_all(list(refs), actor, have)
@@ -257,6 +261,7 @@ class Hub:
             agreed = all(one.actor == actor for one in channel.subs) or not is_personal(channel.name)
             for feed in unchanged if agreed and self._complete(members) else ():
                 self.table.missed_leave(channel, feed)
+            self._ask_for_unseen(channel)
         except (NotFound, Forbidden) as error:
             self._revoke(channel, actor, error)
         except (AtriumError, OSError) as error:
@@ -337,6 +342,13 @@ class Hub:
         if sub.seen is not None and feed.ent not in sub.seen:
             sub.seen[feed.ent] = False
             self._spawn(self._let_in(sub, feed))
+
+    def _ask_for_unseen(self, channel: Channel) -> None:
+        """What could not be asked before is asked now: perhaps nothing ever changes again."""
+        for sub in channel.subs.values():
+            for feed in channel.members.values():
+                if sub.pending is None and not sub.sees(feed.ent):
+                    self._unseen(sub, feed)
 
     async def _let_in(self, sub: Sub, feed: Feed) -> None:
         try:

@@ -70,6 +70,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Changes held for one subscription, or one resynchronization, while the state is being read."""
     watch_concurrency_max: int = 64
     """Reads and renewals of watches in flight per gateway."""
+    listing_concurrency_max: int = 16
+    """Groups whose members are being asked for at once per gateway."""
     resync_seconds_min: float = 0.05
     resync_seconds_max: float = 5.0
     """Pause before a failed resynchronization is tried again, doubling."""

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import Failure
 from serve.audit.routes import router as audit
@@ -63,6 +64,23 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
 }
 """What can be mounted, the busiest first: routes are tried in this order. Health is always there."""
 
+
+class Application(FastAPI):
+    """FastAPI for requests. Sockets are spared its layers: each would keep a frame of every one for life.
+
+    `at_sockets` is the layer that serves them, once there is one.
+    """
+
+    at_sockets: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and self.at_sockets is not None:
+            scope["app"] = self
+            await self.at_sockets(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
@@ -87,15 +105,20 @@ def create_app(
     app.state.runtime = runtime
     requests_max = runtime.limits.requests_in_flight_max
     sockets = [route for route in app.router.routes if isinstance(route, WebSocketRoute)]
-    app.add_middleware(
-        Edge,
-        metrics=runtime.metrics,
-        requests_max=requests_max,
-        port_seen=port_seen,
-        sockets=sockets,
-        limiter=runtime.limiter,
-        browsers=runtime.browsers,
-    )
+
+    def edge(inner: ASGIApp) -> ASGIApp:
+        app.at_sockets = Edge(
+            inner,
+            metrics=runtime.metrics,
+            requests_max=requests_max,
+            port_seen=port_seen,
+            sockets=sockets,
+            limiter=runtime.limiter,
+            browsers=runtime.browsers,
+        )
+        return app.at_sockets
+
+    app.add_middleware(edge)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
     return app
@@ -106,8 +129,8 @@ def openapi_document(nouns: Iterable[str] = tuple(NOUNS)) -> dict[str, Any]:
     return _application(nouns).openapi()
 
 
-def _application(nouns: Iterable[str], lifespan: Lifespan | None = None) -> FastAPI:
-    app = FastAPI(
+def _application(nouns: Iterable[str], lifespan: Lifespan | None = None) -> Application:
+    app = Application(
         title="Atrium",
         version="1.0.0",
         description=_DESCRIPTION,

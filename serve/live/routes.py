@@ -4,15 +4,15 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import APIRouter
+from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Send
 from starlette.types import Scope as Asgi
-from starlette.websockets import WebSocket
 
 from domain.ids import is_uuid
 from realtime.channels import Scope, documentation, live, order_tracking, provider_sync, room_board
 from realtime.endpoint import serve_socket
-from serve.platform.edge import API_PREFIX
+from serve.platform.edge import API_PREFIX, FIELDS
 
 router = APIRouter(prefix=API_PREFIX)
 
@@ -22,15 +22,42 @@ _CLINIC_KINDS: Final = frozenset({"room", "session", "document"})
 _LIVE_KINDS: Final = frozenset({"cart", "order"}) | _CLINIC_KINDS
 
 
+class _Socket:
+    """A WebSocket that was asked for."""
+
+    def __init__(self, asgi: Asgi, receive: Receive, send: Send) -> None:
+        self._asgi = asgi
+        self._receive = receive
+        self._send = send
+
+    def asked_for(self, name: str) -> str:
+        """The id in the query, "" without one; one that is none is `_UNKNOWN`."""
+        value = HTTPConnection(self._asgi).query_params.get(name, "")
+        return value.lower() if is_uuid(value) else value and _UNKNOWN
+
+    def serve(self, scope: Scope, order_id: str = "") -> Awaitable[None]:
+        asgi = self._asgi
+        gateway = asgi["app"].state.runtime.live
+        if gateway is None:
+            return _closed(self._send)
+        asgi.pop(FIELDS, None)
+        return serve_socket(asgi, self._receive, self._send, gateway, scope, order_id=order_id)
+
+
+async def _closed(send: Send) -> None:
+    await send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": ""})
+
+
 class _Straight:
     """A route's handler as an application of its own, called by the edge: Starlette and FastAPI would keep a dozen
-    frames and two exit stacks between an idle socket and its session, 8 KB for as long as it lives."""
+    frames and two exit stacks between an idle socket and its session, 8 KB for as long as it lives. For the same
+    reason nothing here is a coroutine: each hands on what the next one gives."""
 
     def __init__(self, serve: Callable[..., Awaitable[None]]) -> None:
         self._serve = serve
 
-    async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
-        await self._serve(WebSocket(scope, receive, send), **scope["path_params"])
+    def __call__(self, scope: Asgi, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._serve(_Socket(scope, receive, send), **scope["path_params"])
 
 
 def _at(path: str) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
@@ -42,44 +69,30 @@ def _at(path: str) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., A
 
 
 @_at("/live")
-async def live_socket(websocket: WebSocket) -> None:
-    await _serve(websocket, live(_LIVE_KINDS))
+def live_socket(socket: _Socket) -> Awaitable[None]:
+    return socket.serve(live(_LIVE_KINDS))
 
 
 @_at("/orders/{order_id}/track")
-async def track_order(websocket: WebSocket, order_id: str) -> None:
+def track_order(socket: _Socket, order_id: str) -> Awaitable[None]:
     """An id that is none is served too: the protocol says that it is unknown."""
     order_id = order_id.lower() if is_uuid(order_id) else _UNKNOWN
-    await _serve(websocket, order_tracking(order_id), order_id)
+    return socket.serve(order_tracking(order_id), order_id)
 
 
 @_at("/treatments/room-status")
-async def room_status(websocket: WebSocket) -> None:
+def room_status(socket: _Socket) -> Awaitable[None]:
     """The board of one location (`?location=`). One that is none is served too, as above."""
-    await _serve(websocket, room_board(_asked_for(websocket, "location") or _UNKNOWN))
+    return socket.serve(room_board(socket.asked_for("location") or _UNKNOWN))
 
 
 @_at("/treatments/provider-sync")
-async def sync_provider(websocket: WebSocket) -> None:
+def sync_provider(socket: _Socket) -> Awaitable[None]:
     """A provider's tablet (`?location=` where it works): its session, rooms and open documents."""
-    await _serve(websocket, provider_sync(_CLINIC_KINDS, _asked_for(websocket, "location")))
+    return socket.serve(provider_sync(_CLINIC_KINDS, socket.asked_for("location")))
 
 
 @_at("/treatments/documentation-update")
-async def update_documentation(websocket: WebSocket) -> None:
+def update_documentation(socket: _Socket) -> Awaitable[None]:
     """Charting in one document (`?document=`)."""
-    await _serve(websocket, documentation(_asked_for(websocket, "document") or _UNKNOWN))
-
-
-def _asked_for(websocket: WebSocket, name: str) -> str:
-    """The id in the query, "" without one; one that is none is `_UNKNOWN`."""
-    value = websocket.query_params.get(name, "")
-    return value.lower() if is_uuid(value) else value and _UNKNOWN
-
-
-async def _serve(websocket: WebSocket, scope: Scope, order_id: str = "") -> None:
-    gateway = websocket.app.state.runtime.live
-    if gateway is None:
-        await websocket.close(TRY_AGAIN_LATER)
-        return
-    await serve_socket(websocket, gateway, scope, order_id=order_id)
+    return socket.serve(documentation(socket.asked_for("document") or _UNKNOWN))

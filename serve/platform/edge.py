@@ -5,7 +5,7 @@ Pure ASGI, and one layer instead of five, because each costs every request a wra
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -86,16 +86,18 @@ class Edge:
         self._requests_max = requests_max
         self._in_flight = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Not a coroutine: a socket would keep its frame for life."""
         kind = scope["type"]
-        if kind != "http":
-            if kind == "websocket":
-                self._prepare(scope)
-                if not self._browsers.may_open_socket(scope[FIELDS]):
-                    await send({"type": "websocket.close", "code": 1008, "reason": "foreign origin"})
-                    return
-            await self._straight(scope)(scope, receive, send)
-            return
+        if kind == "http":
+            return self._request(scope, receive, send)
+        if kind == "websocket":
+            self._prepare(scope)
+            if not self._browsers.may_open_socket(scope[FIELDS]):
+                return send({"type": "websocket.close", "code": 1008, "reason": "foreign origin"})
+        return self._straight(scope)(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         correlation = self._prepare(scope)
         if scope["method"] == "HEAD":

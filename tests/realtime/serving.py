@@ -8,9 +8,7 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.types import Receive, Scope, Send
 
 from actors.runtime.client import Answer
 from actors.runtime.entity import Actor
@@ -117,9 +115,13 @@ class Served:
 
     async def listen(self) -> None:
         """Start the server, again on the same port when it ran before."""
-        app = Starlette(routes=[WebSocketRoute("/live", self._live)])
         config = uvicorn.Config(
-            app, log_level="critical", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1
+            self._live,
+            interface="asgi3",
+            log_level="critical",
+            lifespan="off",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         listener = socket.socket()
@@ -135,8 +137,8 @@ class Served:
             self._server.should_exit = True
             await self._serving
 
-    async def _live(self, websocket: WebSocket) -> None:
-        await serve_socket(websocket, self.gateway, live(frozenset({"counter"})))
+    async def _live(self, asgi: Scope, receive: Receive, send: Send) -> None:
+        await serve_socket(asgi, receive, send, self.gateway, live(frozenset({"counter"})))
 
 
 @asynccontextmanager
