@@ -14,7 +14,7 @@ SEEDS ?= 1000
 NAME ?=
 ARGS ?=
 
-.PHONY: help run test check bench locust simulate drill fmt clean lock install
+.PHONY: help run test check bench locust simulate fuzz drill fmt clean lock install
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ locust: $(STAMP) ## Locust's users against a running `atrium up` (ARGS="-u 200" 
 
 simulate: $(STAMP) ## Run the runtime under simulated faults (SEEDS=10000)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+fuzz: $(STAMP) ## Ask every operation of the API's document right and wrong (ARGS="--examples 500 --seed 7 carts")
+	@$(BIN)/python -W ignore -m tests.fuzz $(ARGS)
 
 drill: $(STAMP) ## Kill and suspend parts of a real stack under load, and count
 	@$(BIN)/python -m loadtests.drill $(ARGS)

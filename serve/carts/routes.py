@@ -57,7 +57,7 @@ async def get_cart(call: Call, cart_id: Id) -> Answer:
     return read_answer(call, await call.runtime.carts.get(call.actor, cart_id, call.correlation))
 
 
-@router.post("/create", status_code=201, response_model=Cart, responses=problems(**_BAD))
+@router.post("/create", status_code=201, response_model=Cart, responses=problems(_404="No such merchant.", **_BAD))
 async def create_cart(call: Call, body: CreateCart) -> Answer:
     """Open a cart. With an `Idempotency-Key`, a repeat gives the same cart."""
     runtime, key = call.runtime, call.idempotency_key()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
 
 from actors.runtime.entity import Actor
 from domain.errors import NotFound
@@ -44,7 +45,7 @@ async def readyz(call: Call) -> Answer:
     return json_answer(readiness, HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@health.get("/metrics", response_model=str)
+@health.get("/metrics", response_class=PlainTextResponse)
 async def metrics(call: Call) -> Answer:
     """Prometheus text format. Series carry `gateway`: each replica shows its own."""
     return Answer(call.runtime.metrics.exposition(), media_type=_EXPOSITION)

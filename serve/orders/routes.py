@@ -163,7 +163,11 @@ async def share_order(call: Call, order_id: Id) -> Answer:
     return json_answer(shared, HTTPStatus.CREATED)
 
 
-@public.get("/{order_id}/tracking", response_model=schemas.Tracking, responses=problems(**_UNKNOWN))
+@public.get(
+    "/{order_id}/tracking",
+    response_model=schemas.Tracking,
+    responses=problems(_401="Neither an access token nor a share link that holds.", **_UNKNOWN),
+)
 async def get_tracking(call: Call, order_id: Id, query: Annotated[schemas.ShareQuery, Query()]) -> Answer:
     """Where the order is: with an access token, or with the share link's token."""
     if query.share is None:
