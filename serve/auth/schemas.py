@@ -10,7 +10,7 @@ from services.accounts.limits import DEFAULTS
 from services.locations import NAME_LENGTH_MAX
 
 _PASSWORD_EXAMPLE = "umbrella walnut 7 trombone"  # noqa: S105 - an example in the documentation
-_OTHER_EXAMPLE = "granite teapot 9 meridian"  # noqa: S105 - an example in the documentation
+_OTHER_EXAMPLE = "granite teapot 9 meridian"
 _TOKEN_EXAMPLE = "kq3vYw1X7m0dB5m2u4Zt9cS8aF6hJ1rPzQeLxVnTgIo"  # noqa: S105 - an example in the documentation
 _TOKEN_CHARACTERS_MAX = 200
 

@@ -64,8 +64,9 @@ class Passwords:
         self._pool.shutdown(cancel_futures=True)
 
     def _verify(self, password: str, kept: str) -> tuple[bool, str]:
+        if not self._dummy:  # whoever comes first waits for it, with an account or without
+            self._dummy = self._hashing.hash("nobody has this password")
         if not kept:
-            self._dummy = self._dummy or self._hashing.hash("nobody has this password")
             self._hashing.verify(password, self._dummy)
             return False, ""
         if kept.startswith("$2") and len(password.encode()) > _BCRYPT_BYTES_MAX:
