@@ -65,6 +65,8 @@ class SessionWatch:
     `end` is told why; `refuse` gets the code under which commands are quarantined from now on, "" for none.
     """
 
+    __slots__ = ("_actor", "_admission", "_end", "_refuse", "_view", "channel")
+
     def __init__(
         self,
         admission: Admission,

@@ -21,11 +21,12 @@ _DRAIN_STEP_SECONDS: Final = 0.1
 
 
 class Gateway:
-    """`start` it once, `serve` each accepted socket, `drain` before going down."""
+    """`start` it once, `serve` each accepted socket, `drain` before going down. `ended` counts those served."""
 
     def __init__(self, services: Services, *, sleep: Sleep = asyncio.sleep, rng: random.Random | None = None) -> None:
         self.services = services
         self.draining = False
+        self.ended = 0
         self._sleep = sleep
         self._rng = rng or random.Random()
         self._sessions: set[Session] = set()
@@ -69,6 +70,7 @@ class Gateway:
             await session.run()
         finally:
             self._sessions.discard(session)
+            self.ended += 1
 
     def tick(self, now: float) -> None:
         """Deadlines of sockets and watches. Isolated: one session's failure does not stop the others."""

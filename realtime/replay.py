@@ -11,7 +11,6 @@ A command whose `seq` was counted before is never run again: it gets its first r
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -59,6 +58,32 @@ class Outcome(msgspec.Struct):
 class QueueRunner:
     """One per connection of a device whose count the ledger keeps. `end` closes the connection for a reason."""
 
+    __slots__ = (
+        "_ack_told",
+        "_acked",
+        "_admission",
+        "_clock",
+        "_closed",
+        "_connection",
+        "_end",
+        "_executor",
+        "_fleeting",
+        "_holds",
+        "_in_doubt",
+        "_kept",
+        "_ledger",
+        "_limits",
+        "_outcomes",
+        "_port",
+        "_queue",
+        "_ran",
+        "_tasks",
+        "_wake",
+        "_working",
+        "_writing",
+        "refusal",
+    )
+
     def __init__(
         self,
         connection: Connection,
@@ -84,7 +109,7 @@ class QueueRunner:
         self._wake = wake
         self._end = end
         self._tasks = tasks
-        self._queue: deque[Command] = deque()
+        self._queue: list[Command] = []
         self._outcomes: list[Outcome] = []
         self._working: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -126,7 +151,7 @@ class QueueRunner:
     async def _work(self) -> None:
         try:
             while self._queue and not self._closed:
-                command, holds = self._queue.popleft(), self._holds
+                command, holds = self._queue.pop(0), self._holds
                 try:
                     outcome = await self._settle(command)
                 except Temporary as error:

@@ -146,19 +146,26 @@ class Session:
     # -- in ---------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        connection, socket, clock = self.connection, self._socket, self._clock
+        connection, socket = self.connection, self._socket
         while connection.closing is None:
-            data = await socket.receive()
-            if data is None:
-                self._gone = True
+            await self._take(await socket.receive())
+            if self._gone:
                 return
-            frame = connection.receive(data, clock())
-            if type(frame) is Command:
-                (self._device.queue or self._runner).submit(frame)
-            elif frame is not None:
-                await self._act(frame)
-            if connection.outbox:
-                self.wake()
+
+    async def _take(self, data: str | bytes | None) -> None:
+        """Apart from `_read`, whose frame waits with the socket: it would keep the last message, mostly the hello with
+        its token."""
+        connection = self.connection
+        if data is None:
+            self._gone = True
+            return
+        frame = connection.receive(data, self._clock())
+        if type(frame) is Command:
+            (self._device.queue or self._runner).submit(frame)
+        elif frame is not None:
+            await self._act(frame)
+        if connection.outbox:
+            self.wake()
 
     async def _act(self, frame: AnyClientFrame) -> None:
         match frame:

@@ -51,7 +51,7 @@ class GatewayReplica:
         runtime = await parts.enter_async_context(open_gateway(config, gateway_id, client))
         watcher = DrainWatcher(lambda: _drain(runtime), poll_seconds=config.limits.drain_poll_seconds)
         loop = asyncio.get_running_loop()
-        tasks = [loop.create_task(watcher.watch()), loop.create_task(settle_forever())]
+        tasks = [loop.create_task(watcher.watch()), loop.create_task(settle_forever(lambda: _ended(runtime)))]
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -84,3 +84,7 @@ async def _drain(runtime: GatewayRuntime) -> None:
     runtime.health.draining = True
     if runtime.live is not None:
         await runtime.live.drain()
+
+
+def _ended(runtime: GatewayRuntime) -> int:
+    return 0 if runtime.live is None else runtime.live.ended
