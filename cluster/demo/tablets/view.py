@@ -121,7 +121,7 @@ def _room_status(room: dict[str, Any]) -> str:
 def _chart_lines(
     chart: dict[str, Any], pending: Sequence[PendingEdit], clinic: Clinic, points: dict[str, str]
 ) -> list[Line]:
-    registers = {one.register for one in pending if one.register}
+    registers = {one.chain for one in pending if one.chain}
     touched = {one.edit.args.get("point_id", "") for one in pending}
     lines = [Line("chart", chart["status"], pending=any(one.edit.op in {"create", "set_status"} for one in pending))]
     lines += [
