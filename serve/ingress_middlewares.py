@@ -17,6 +17,7 @@ IMPORT_PATH: Final = "serve.ingress_middlewares.middlewares"
 _TIMEOUT: Final = b"x-request-timeout-seconds"
 _UNWATCHED: Final = b"x-request-disconnect-disabled"
 _REQUEST_ID: Final = b"x-request-id"
+_HANDSHAKE: Final = (b"sec-websocket-", b"upgrade", b"connection")
 _WELL_FORMED: Final = re.compile(rb"[A-Za-z0-9._:\-]{8,128}")
 
 
@@ -36,6 +37,8 @@ class StripHeaders:
         kind = scope["type"]
         if kind == "http" or kind == "websocket":  # noqa: PLR1714 - on the path of every request
             headers = [pair for pair in scope["headers"] if not _is_refused(*pair)]
+            if kind == "websocket":  # Serve keeps them as long as the socket, and the handshake's are read by now
+                headers = [pair for pair in headers if not pair[0].startswith(_HANDSHAKE)]
             headers.append((_UNWATCHED, b"?1"))
             scope["headers"] = headers
             scope[ECHOED] = True

@@ -19,7 +19,7 @@ router = APIRouter(prefix=API_PREFIX)
 _UNKNOWN: Final = "unknown"
 TRY_AGAIN_LATER: Final = 1013
 _CLINIC_KINDS: Final = frozenset({"room", "session", "document"})
-_LIVE_KINDS: Final = frozenset({"cart", "order"}) | _CLINIC_KINDS
+_LIVE: Final = live(frozenset({"cart", "order"}) | _CLINIC_KINDS)
 
 
 class _Socket:
@@ -70,7 +70,7 @@ def _at(path: str) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., A
 
 @_at("/live")
 def live_socket(socket: _Socket) -> Awaitable[None]:
-    return socket.serve(live(_LIVE_KINDS))
+    return socket.serve(_LIVE)
 
 
 @_at("/orders/{order_id}/track")
