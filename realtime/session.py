@@ -84,10 +84,10 @@ class Session:
         self._clock = services.clock
         self._hub = services.hub
         self.connection = Connection(codec, scope, services.limits, conn_id, self._clock(), self._newest)
-        connection, running, port = self.connection, services.running, services.port
+        connection, running, port, wake = self.connection, services.running, services.port, self.wake
         self._executor = Executor(connection, port, self._hub.table.note_origin, services.wall)
-        self._runner = CommandRunner(connection, self._executor, self._clock, self.wake, running)
-        self._signals = SignalRunner(connection, self._executor, port, self._clock, self.wake, running)
+        self._runner = CommandRunner(connection, self._executor, self._clock, wake, running)
+        self._signals = SignalRunner(connection, self._executor, port, self._clock, wake, running)
         self._device = Device(self, self._executor, services)
         self._reader: asyncio.Task[Any] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -99,8 +99,10 @@ class Session:
     async def run(self) -> None:
         """Until the socket is closed, by whichever side."""
         self._reader = task = asyncio.current_task()
+        connection, receive = self.connection, self._socket.receive
         try:
-            await self._read()
+            while connection.closing is None and not self._gone:
+                await self._take(await receive())
         except asyncio.CancelledError:
             if not self._stopped or task is None:
                 self._abandon()
@@ -145,15 +147,8 @@ class Session:
 
     # -- in ---------------------------------------------------------------------------------------
 
-    async def _read(self) -> None:
-        connection, socket = self.connection, self._socket
-        while connection.closing is None:
-            await self._take(await socket.receive())
-            if self._gone:
-                return
-
     async def _take(self, data: str | bytes | None) -> None:
-        """Apart from `_read`, whose frame waits with the socket: it would keep the last message, mostly the hello with
+        """Apart from `run`, whose frame waits with the socket: it would keep the last message, mostly the hello with
         its token."""
         connection = self.connection
         if data is None:
