@@ -249,7 +249,7 @@ class Hub:
         try:
             known = {feed: feed.version for feed in channel.members.values()}
             async with self._listings:
-                members = await self._groups.members(channel.name, actor)
+                members = await self._groups.members(channel.name, actor, again=True)
             refs = dict.fromkeys([*members[: self._limits.group_members_max], *channel.members])
             have = {feed.ent: feed.version for feed in channel.members.values()}
             reads = await self._read_all(list(refs), actor, have)

@@ -219,8 +219,8 @@ class Bus(Protocol):
 
 
 class GroupSource(Protocol):
-    async def members(self, group: str, actor: Actor) -> Sequence[tuple[str, str]]:
-        """(kind, id) of the group's members now, newest first.
+    async def members(self, group: str, actor: Actor, *, again: bool = False) -> Sequence[tuple[str, str]]:
+        """(kind, id) of the group's members now, newest first. `again`: only to compare, nobody is shown a list.
 
         Raises `NotFound` for an unknown group or one that is not the actor's to see.
         """

@@ -77,6 +77,11 @@ class Documents:
         self, sender: Sender, wanted: DocumentFilter, after: Place | None, limit: int
     ) -> tuple[Sequence[DocumentEntry], Place | None]:
         """A page of one's organizations' documents, newest first, and where the next one begins (None: the last)."""
+        return await self._found(sender, wanted, after, limit, shown=True)
+
+    async def _found(
+        self, sender: Sender, wanted: DocumentFilter, after: Place | None, limit: int, *, shown: bool
+    ) -> tuple[Sequence[DocumentEntry], Place | None]:
         if wanted.location_id:
             location = await self._access.location(sender, wanted.location_id)
             own: tuple[str, ...] = (location.organization_id,)
@@ -86,10 +91,11 @@ class Documents:
                 raise NotFound("There is no such list of documents.")
         wanted = msgspec.structs.replace(wanted, organization_ids=own)
         rows = await self._listings.documents(wanted, after, limit + 1)
-        shown = rows[:limit]
-        await self._access.listed(sender, wanted, shown)
-        last = shown[-1] if len(rows) > limit else None
-        return shown, None if last is None else Place(last.created_at_ms, last.id)
+        page = rows[:limit]
+        if shown:
+            await self._access.listed(sender, wanted, page)
+        last = page[-1] if len(rows) > limit else None
+        return page, None if last is None else Place(last.created_at_ms, last.id)
 
     async def cosign_queue(
         self, sender: Sender, location_id: str, after: Place | None, limit: int
@@ -99,9 +105,12 @@ class Documents:
         return await self.list(sender, wanted, after, limit)
 
     async def members(
-        self, actor: Actor, party: str, party_id: str, name: str, limit: int
+        self, actor: Actor, party: str, party_id: str, name: str, limit: int, *, again: bool = False
     ) -> Sequence[tuple[str, str]]:
-        """(kind, id) of a group: `location/{id}/documents`, `location/{id}/cosign`, `user/{id}/documents`."""
+        """(kind, id) of a group: `location/{id}/documents`, `location/{id}/cosign`, `user/{id}/documents`.
+
+        `again`: asked only to compare, so nobody saw it and the trail has nothing of it.
+        """
         sender = Sender(actor)
         if (party, name) == ("user", "documents"):
             if party_id != actor.subject:
@@ -111,7 +120,7 @@ class Documents:
             wanted = DocumentFilter(participant=party_id, statuses=_OPEN)
         else:
             wanted = DocumentFilter(location_id=party_id, statuses=_PENDING if name == "cosign" else _OPEN)
-        rows, _ = await self.list(sender, wanted, None, limit)
+        rows, _ = await self._found(sender, wanted, None, limit, shown=not again)
         return [(DOCUMENT, row.id) for row in rows]
 
     # -- writing ----------------------------------------------------------------------------------

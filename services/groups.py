@@ -38,8 +38,8 @@ class Groups:
         self._documents = documents
         self._sessions = sessions
 
-    async def members(self, group: str, actor: Actor) -> Members:
-        """(kind, id) of the group's members now, the newest first (rooms by id).
+    async def members(self, group: str, actor: Actor, *, again: bool = False) -> Members:
+        """(kind, id) of the group's members now, the newest first (rooms by id). `again`: the list is shown to nobody.
 
         Raises `NotFound` if it is not the actor's.
         """
@@ -56,7 +56,7 @@ class Groups:
                 wanted = SessionFilter(location_id=party_id, statuses=_SIGNED_IN)
                 return [(SESSION, row.id) for row in await self._sessions.list(actor, wanted, None, MEMBERS_MAX)]
             case ("location", "documents" | "cosign") | ("user", "documents"):
-                return await self._documents.members(actor, party, party_id, name, MEMBERS_MAX)
+                return await self._documents.members(actor, party, party_id, name, MEMBERS_MAX, again=again)
             case _:
                 raise _unknown()
 

@@ -159,7 +159,7 @@ class Entities:
         assert self._on_message is not None
         self._on_message(b"\xc1")
 
-    async def members(self, group: str, actor: Actor) -> Sequence[tuple[str, str]]:
+    async def members(self, group: str, actor: Actor, *, again: bool = False) -> Sequence[tuple[str, str]]:
         await asyncio.sleep(0)
         if (actor.subject, ("group", group)) in self.hidden:
             raise NotFound("unknown")

@@ -86,14 +86,14 @@ class Counters:
             correlation=correlation,
         )
 
-    def clinical(self, ent: str, op: str) -> bool:  # noqa: ARG002
+    def clinical(self, ent: str, op: str) -> bool:
         return False
 
     async def signal(self, actor: Actor, ent: str, name: str, args: dict[str, Any], device: str) -> None:
         kind, _, id_ = ent.partition("/")
         await self.runtime.client.ask(kind, id_, Point(args["x"]), actor=actor, device=device)
 
-    async def members(self, group: str, actor: Actor) -> Sequence[tuple[str, str]]:
+    async def members(self, group: str, actor: Actor, *, again: bool = False) -> Sequence[tuple[str, str]]:
         if group.split("/")[1] != actor.subject:
             raise NotFound("there is no such group")
         return self.grouped.get(group, [])

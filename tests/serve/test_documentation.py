@@ -318,6 +318,15 @@ async def test_the_history_has_everything_in_order_with_its_times(charting: Char
     assert added["details"]["injection"]["dose"] == "2.5"
 
 
+async def test_a_group_that_is_only_compared_again_leaves_no_trail(charting: Charting) -> None:
+    gateway, quinn = charting.house.gateway, Actor(QUINN, ("provider",), (CLINIC,))
+    here = f"location/{charting.location}/documents"
+    assert await gateway.groups.members(here, quinn)
+    before = len(await charting.trail())
+    assert await gateway.groups.members(here, quinn, again=True) == await gateway.groups.members(here, quinn)
+    assert len(await charting.trail()) == before + 2  # the search and the document of the one list that was shown
+
+
 async def test_groups_of_documents_are_for_those_who_may_see_them(charting: Charting) -> None:
     groups = charting.house.gateway.groups
     pia, quinn = Actor(PIA, ("provider",), (CLINIC,)), Actor(QUINN, ("provider",), (CLINIC,))
