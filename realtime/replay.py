@@ -332,10 +332,14 @@ class QueueRunner:
     def _skip(self, commands: list[Command]) -> None:
         self._queue.clear()
         for command in commands:
-            self._connection.rewind(command.seq, command.epoch)
+            if not self._is_counted(command):  # a repeat of what has its result is nothing to wait for
+                self._connection.rewind(command.seq, command.epoch)
         for command in commands:
             self._connection.skipped(command.seq, self._clock(), command.epoch)
         self._wake()
+
+    def _is_counted(self, command: Command) -> bool:
+        return command.seq in self._ran or command.seq <= max(self._admission.last_seq, self._acked)
 
     # -- the rest ---------------------------------------------------------------------------------
 

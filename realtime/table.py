@@ -216,7 +216,10 @@ class Table:
                 channel = self.channels.get(name)
                 if channel is not None and channel.ref is None:
                     gone = feed or Feed((change.kind, change.id))
-                    self._part(channel, gone, change.version, told=told and gone.ref in channel.members)
+                    # a later state may have been read, and told, before this was heard; if it has come back by then,
+                    # its next change says so
+                    latest = max(change.version, gone.version)
+                    self._part(channel, gone, latest, told=told and gone.ref in channel.members)
 
     def resynced(self, feed: Feed, version: int, view: bytes) -> None:
         """The state was read after a gap (or a renewal): continue from it."""
@@ -252,7 +255,10 @@ class Table:
     def let_in(self, sub: Sub, read: Read) -> bool:
         """`sub` may see this, as it was just read in its own name. False: the entity has moved on, read it again."""
         feed = sub.channel.members.get(read.ref)
-        if sub.seen is None or feed is None or sub.channel.subs.get(sub.subscriber) is not sub:
+        if sub.seen is None or sub.channel.subs.get(sub.subscriber) is not sub:
+            return True
+        if feed is None:  # it has left meanwhile: should it come back, it is asked for again
+            sub.seen.pop(f"{read.ref[0]}/{read.ref[1]}", None)
             return True
         if read.version < feed.version:
             return False
@@ -298,8 +304,12 @@ class Table:
         return self.feeds.get(ref)
 
     def _part(self, channel: Channel, feed: Feed, version: int, *, told: bool) -> None:
-        """`feed` leaves the group at `version`; unless that was `told` with the change itself, say just this."""
+        """`feed` leaves the group at `version`; unless that was `told` with the change itself, say just this.
+
+        Nobody passes it over for having seen a later state of it: whoever did has seen it as it left.
+        """
         if not told:
+            version = max(version, *(sub.ahead.get(feed.ent, UNKNOWN) for sub in channel.subs.values()), UNKNOWN)
             update = Update(version, stamp(self._wall_ms()), patch=NOTHING, left=(channel.name,))
             self._emit_on(channel, feed, update)
         self.expel(channel, feed)

@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.errors import Unavailable
 from realtime.limits import DEFAULTS
 from tests.realtime.entities import ref
 from tests.realtime.fakes import ORDER, Client, House, Wire, settle
@@ -13,6 +14,7 @@ from tests.realtime.subscribing import BOARD, subscribe, subscribed
 
 PATIENT = msgspec.structs.replace(DEFAULTS, ping_seconds=1_000_000.0)
 OTHER = "merchant/m2/orders"
+OWN = "user/alice/documents"
 
 
 async def test_the_change_with_which_an_entity_leaves_is_the_last_of_it_on_the_group() -> None:
@@ -155,6 +157,70 @@ async def test_a_leave_that_was_missed_is_told_when_it_is_found_out() -> None:
         frames = wire.take("change")
         assert client.absorb(frames).views == {}
         assert frames[-1]["left"] is True
+
+
+async def test_a_leave_that_is_heard_after_a_later_state_was_read_is_told_all_the_same() -> None:
+    async with House(PATIENT) as house:
+        house.entities.put(ORDER, {"n": 1}, groups=(BOARD,))
+        board, seen = await subscribed(house, BOARD)
+        await subscribed(house, ORDER)
+        house.entities.deaf = True
+        leaving = house.entities.change(ORDER, 2, {"n": 2})
+        leaving.left = (BOARD,)
+        house.entities.put(ORDER, {"n": 2}, groups=())
+        house.entities.put(ORDER, {"n": 3})
+        await house.tick(DEFAULTS.lease_seconds / 3)
+        assert seen.absorb(board.take()).versions == {ORDER: 3}
+        house.entities.deaf = False
+        house.entities.publish(leaving)
+        await settle()
+        assert seen.absorb(board.take()).views == {}
+
+
+async def test_a_missed_leave_is_told_also_to_whom_was_shown_what_it_became() -> None:
+    async with House(PATIENT) as house:
+        house.entities.put(ORDER, {"n": 1}, groups=(BOARD,))
+        first, seen_first = await subscribed(house, BOARD)
+        house.entities.deaf = house.entities.hold_reads = True
+        second = await house.connect("bob")
+        second.feed(subscribe(BOARD))
+        await settle()
+        house.entities.put(ORDER, {"n": 2}, groups=())
+        house.entities.hold_reads = False
+        house.entities.release()
+        await settle()
+        seen_second = Client().absorb(second.take())
+        assert seen_second.versions == {ORDER: 2}
+        house.entities.deaf = False
+        await house.tick(DEFAULTS.group_catch_up_seconds + DEFAULTS.lease_seconds)
+        assert seen_second.absorb(second.take()).views == {}
+        assert seen_first.absorb(first.take()).views == {}
+
+
+async def test_what_could_not_be_asked_for_when_it_came_to_a_personal_group_is_asked_for_again() -> None:
+    async with House(PATIENT) as house:
+        mine, seen = await subscribed(house, OWN)
+        house.entities.failing = Unavailable("away")
+        house.entities.put(ORDER, {"n": 1}, groups=(OWN,))
+        await settle()
+        house.entities.failing = None
+        await house.tick(DEFAULTS.group_catch_up_seconds + DEFAULTS.lease_seconds)
+        assert seen.absorb(mine.take()).versions == {ORDER: 1}
+
+
+async def test_what_leaves_a_personal_group_while_it_is_asked_for_may_come_back() -> None:
+    async with House(PATIENT) as house:
+        mine, seen = await subscribed(house, OWN)
+        house.entities.hold_reads = True
+        house.entities.put(ORDER, {"n": 1}, groups=(OWN,))
+        await settle()
+        house.entities.put(ORDER, {"n": 2}, groups=())
+        house.entities.hold_reads = False
+        house.entities.release()
+        await settle()
+        house.entities.put(ORDER, {"n": 3}, groups=(OWN,))
+        await settle()
+        assert seen.absorb(mine.take()).versions == {ORDER: 3}
 
 
 async def test_what_comes_back_while_the_members_are_compared_stays() -> None:

@@ -270,6 +270,18 @@ async def test_an_outcome_that_was_kept_though_nobody_said_so_is_the_one_that_co
         assert len(house.port.calls) == 1
 
 
+async def test_a_repeat_that_waits_behind_a_held_command_is_not_waited_for() -> None:
+    """The device has its result and goes on with the held one: to expect the repeat again would be for ever."""
+    async with clinic() as house:
+        wire = await house.tablet()
+        house.port.outcome = lambda call: Unavailable("away") if call["args"]["text"] == "note 3" else None
+        wire.feed(note(1), note(2), note(3), note(1), note(2))
+        await settle(80)
+        assert [one["seq"] for one in wire.take("result")] == [1, 2]
+        house.port.outcome = lambda _: None
+        assert await results(wire, note(3)) == [(3, "applied", "")]
+
+
 async def test_a_replaced_connection_runs_nothing_behind_what_it_could_not_count() -> None:
     async with clinic() as house:
         old = await house.tablet()
