@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Coroutine, Iterator
+from typing import Any, Final
 
 import structlog
 
@@ -56,21 +56,19 @@ class Gateway:
             await self.services.presence.stop()
         await self.services.hub.stop()
 
-    async def serve(self, socket: Socket, codec: Codec, scope: Scope, credentials: Credentials) -> None:
-        """One accepted socket, until it is closed."""
+    def serve(self, socket: Socket, codec: Codec, scope: Scope, credentials: Credentials) -> Coroutine[Any, Any, None]:
+        """One accepted socket, until it is closed. No coroutine of its own: it would wait with every idle socket."""
         if self.draining:
-            await self._refuse(socket, codes.SHUTDOWN, "draining")
-            return
+            return self._refuse(socket, codes.SHUTDOWN, "draining")
         if len(self._sessions) >= self.services.limits.connections_max:
-            await self._refuse(socket, codes.CONNECTION_LIMIT, "too many connections")
-            return
+            return self._refuse(socket, codes.CONNECTION_LIMIT, "too many connections")
         session = Session(socket, self.services, codec, scope, credentials, new_id())
         self._sessions.add(session)
-        try:
-            await session.run()
-        finally:
-            self._sessions.discard(session)
-            self.ended += 1
+        return session.run(self._over)
+
+    def _over(self, session: Session) -> None:
+        self._sessions.discard(session)
+        self.ended += 1
 
     def tick(self, now: float) -> None:
         """Deadlines of sockets and watches. Isolated: one session's failure does not stop the others."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -84,10 +84,9 @@ class Session:
         self._clock = services.clock
         self._hub = services.hub
         self.connection = Connection(codec, scope, services.limits, conn_id, self._clock(), self._newest)
-        connection, running, port, wake = self.connection, services.running, services.port, self.wake
-        self._executor = Executor(connection, port, self._hub.table.note_origin, services.wall)
-        self._runner = CommandRunner(connection, self._executor, self._clock, wake, running)
-        self._signals = SignalRunner(connection, self._executor, port, self._clock, wake, running)
+        self._executor = Executor(self.connection, services.port, self._hub.table.note_origin, services.wall)
+        self._runner: CommandRunner | None = None
+        self._signals: SignalRunner | None = None
         self._device = Device(self, self._executor, services)
         self._reader: asyncio.Task[Any] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -96,24 +95,27 @@ class Session:
         self._stopped = False
         self._released = False
 
-    async def run(self) -> None:
-        """Until the socket is closed, by whichever side."""
+    async def run(self, over: Callable[["Session"], None]) -> None:
+        """Until the socket is closed, by whichever side; `over` is told at the very end, whatever happens."""
         self._reader = task = asyncio.current_task()
         connection, receive = self.connection, self._socket.receive
         try:
-            while connection.closing is None and not self._gone:
-                await self._take(await receive())
-        except asyncio.CancelledError:
-            if not self._stopped or task is None:
-                self._abandon()
-                raise  # the server goes down; it was not us who stopped reading
-            task.uncancel()
-        except Exception:
-            log.exception("session_failed", connection=self.connection.conn_id)
-            self.connection.shut(_INTERNAL_ERROR, "internal error", flush=False)
+            try:
+                while connection.closing is None and not self._gone:
+                    await self._take(await receive())
+            except asyncio.CancelledError:
+                if not self._stopped or task is None:
+                    self._abandon()
+                    raise  # the server goes down; it was not us who stopped reading
+                task.uncancel()
+            except Exception:
+                log.exception("session_failed", connection=connection.conn_id)
+                connection.shut(_INTERNAL_ERROR, "internal error", flush=False)
+            finally:
+                self._release()
+            await self._finish()
         finally:
-            self._release()
-        await self._finish()
+            over(self)
 
     def tick(self, now: float) -> None:
         self.connection.tick(now)
@@ -156,11 +158,24 @@ class Session:
             return
         frame = connection.receive(data, self._clock())
         if type(frame) is Command:
-            (self._device.queue or self._runner).submit(frame)
+            (self._device.queue or self._commands()).submit(frame)
         elif frame is not None:
             await self._act(frame)
         if connection.outbox:
             self.wake()
+
+    def _commands(self) -> CommandRunner:
+        """Made when the first one comes: most sockets only watch."""
+        if self._runner is None:
+            running = self._services.running
+            self._runner = CommandRunner(self.connection, self._executor, self._clock, self.wake, running)
+        return self._runner
+
+    def _signalling(self) -> SignalRunner:
+        if self._signals is None:
+            port, running = self._services.port, self._services.running
+            self._signals = SignalRunner(self.connection, self._executor, port, self._clock, self.wake, running)
+        return self._signals
 
     async def _act(self, frame: AnyClientFrame) -> None:
         match frame:
@@ -175,7 +190,7 @@ class Session:
                 self._depart(channel)
                 self._hub.unsubscribe(self, channel)
             case ClientSignal():
-                self._signals.submit(frame)
+                self._signalling().submit(frame)
                 self._device.touch()
             case ClientPresence(ch=channel, state=state):
                 self._show(channel, state)
@@ -364,8 +379,10 @@ class Session:
         """Let go of everything shared, at once and without awaiting."""
         self._released = True
         self._reader = None
-        self._runner.close()
-        self._signals.close()
+        if self._runner is not None:
+            self._runner.close()
+        if self._signals is not None:
+            self._signals.close()
         for task in self._tasks:
             task.cancel()
         for channel in self.connection.channels:
