@@ -81,6 +81,13 @@ class Update:
             frame.by = self.by
         return codec.encode(frame)
 
+    def left_behind(self, channel: str, seen: int) -> "Update":
+        """This leaving, for whom was shown the entity at `seen`: a later version is no proof that it is back.
+
+        If it is, the change with which it came finds that the group has not got it, and tells the whole.
+        """
+        return self if self.version >= seen else Update(seen, self.hlc, patch=NOTHING, left=(channel,))
+
     def _raw(self, codec: Codec, *, as_state: bool) -> msgspec.Raw:
         raw = self._raws.get((codec, as_state))
         if raw is None:

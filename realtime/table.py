@@ -176,9 +176,8 @@ class Table:
             if feed.state is not None and update.patch and not bare and feed.state_version == update.version - 1:
                 feed.state, feed.state_version = apply(feed.state, unpack(update.patch)), update.version
             if sub.channel.name in update.left:
-                if update.version >= before:
-                    delivered.pop(feed.ent, None)
-                    self._hand(sub, feed, update, {})
+                delivered.pop(feed.ent, None)
+                self._hand(sub, feed, update.left_behind(sub.channel.name, before), {})
                 return
             if update.version <= before:
                 return
@@ -304,12 +303,8 @@ class Table:
         return self.feeds.get(ref)
 
     def _part(self, channel: Channel, feed: Feed, version: int, *, told: bool) -> None:
-        """`feed` leaves the group at `version`; unless that was `told` with the change itself, say just this.
-
-        Nobody passes it over for having seen a later state of it: whoever did has seen it as it left.
-        """
+        """`feed` leaves the group at `version`; unless that was `told` with the change itself, say just this."""
         if not told:
-            version = max(version, *(sub.ahead.get(feed.ent, UNKNOWN) for sub in channel.subs.values()), UNKNOWN)
             update = Update(version, stamp(self._wall_ms()), patch=NOTHING, left=(channel.name,))
             self._emit_on(channel, feed, update)
         self.expel(channel, feed)
@@ -368,6 +363,10 @@ class Table:
                 ahead = sub.ahead.get(feed.ent, UNKNOWN)
                 if update.version >= ahead:
                     sub.ahead.pop(feed.ent, None)
+                if left and update.version < ahead:
+                    del sub.ahead[feed.ent]
+                    self._hand(sub, feed, update.left_behind(channel.name, ahead), {})
+                    continue
                 if update.version < ahead or (update.version == ahead and not left):
                     continue
             self._hand(sub, feed, update, frames)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,7 +178,8 @@ async def test_a_leave_that_is_heard_after_a_later_state_was_read_is_told_all_th
         assert seen.absorb(board.take()).views == {}
 
 
-async def test_a_missed_leave_is_told_also_to_whom_was_shown_what_it_became() -> None:
+@pytest.mark.parametrize("missed", [False, True], ids=["heard late", "never heard"])
+async def test_who_was_shown_what_it_became_after_it_left_is_told_that_it_left(missed: bool) -> None:
     async with House(PATIENT) as house:
         house.entities.put(ORDER, {"n": 1}, groups=(BOARD,))
         first, seen_first = await subscribed(house, BOARD)
@@ -185,14 +187,21 @@ async def test_a_missed_leave_is_told_also_to_whom_was_shown_what_it_became() ->
         second = await house.connect("bob")
         second.feed(subscribe(BOARD))
         await settle()
+        leaving = house.entities.change(ORDER, 2, {"n": 2})
+        leaving.left = (BOARD,)
         house.entities.put(ORDER, {"n": 2}, groups=())
+        house.entities.put(ORDER, {"n": 3})
         house.entities.hold_reads = False
         house.entities.release()
         await settle()
         seen_second = Client().absorb(second.take())
-        assert seen_second.versions == {ORDER: 2}
+        assert seen_second.versions == {ORDER: 3}
         house.entities.deaf = False
-        await house.tick(DEFAULTS.group_catch_up_seconds + DEFAULTS.lease_seconds)
+        if missed:
+            await house.tick(DEFAULTS.group_catch_up_seconds + DEFAULTS.lease_seconds)
+        else:
+            house.entities.publish(leaving)
+            await settle()
         assert seen_second.absorb(second.take()).views == {}
         assert seen_first.absorb(first.take()).views == {}
 
