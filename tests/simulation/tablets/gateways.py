@@ -1,7 +1,7 @@
 """Gateways of a simulated clinic: the real sessions, hub and use-cases on the simulated network, bus and hosts."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -13,6 +13,7 @@ from actors.runtime.wire import Change
 from domain.errors import Forbidden, Unauthenticated
 from realtime.channels import Scope
 from realtime.codec import JSON, Codec
+from realtime.codes import SHUTDOWN
 from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.ports import CommandPort, Credentials, Identity, Ledger, Socket
@@ -130,17 +131,13 @@ class SimGateway(Gateway):
         self._served = 0
         self._session_class = session_class
 
-    async def serve(self, socket: Socket, codec: Codec, scope: Scope, credentials: Credentials) -> None:
+    def serve(self, socket: Socket, codec: Codec, scope: Scope, credentials: Credentials) -> Coroutine[Any, Any, None]:
         if self.draining:
-            await socket.close(4001, "draining")
-            return
+            return self._refuse(socket, SHUTDOWN, "draining")
         self._served += 1
         session = self._session_class(socket, self.services, codec, scope, credentials, f"{self._name}.{self._served}")
         self._sessions.add(session)
-        try:
-            await session.run()
-        finally:
-            self._sessions.discard(session)
+        return session.run(self._over)
 
 
 class Node:
