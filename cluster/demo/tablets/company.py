@@ -17,7 +17,7 @@ from cluster.demo.tablets.gather import Server, owner_of
 from cluster.demo.tablets.seats import PATIENCE_S, Board, Seat, StalledError
 from cluster.demo.tablets.traces import moved
 from cluster.demo.tablets.view import Picture, Step, look_at_board, look_at_tablet
-from cluster.demo.tablets.world import Clinic, open_clinic
+from cluster.demo.tablets.world import Clinic, Person, open_clinic
 from realtime.client.edits import Document
 from realtime.client.http import HttpClient
 from realtime.client.tablet import Tablet
@@ -102,6 +102,15 @@ class Company:
     async def all_there(self) -> None:
         """The board shows both of them."""
         await self.board.until("both people", lambda rooms: len(rooms.people) == len(self.seats))
+
+    async def left(self, person: Person) -> None:
+        """The board shows this one in no room any more."""
+        await self.board.until(
+            f"{person.name}'s leaving",
+            lambda rooms: (
+                not any(one["subject"] == person.subject and one.get("state") for one in rooms.people.values())
+            ),
+        )
 
     async def front_desk(self, status: str, **details: str) -> None:
         """Olga moves the room, over HTTP."""

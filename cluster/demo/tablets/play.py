@@ -57,10 +57,13 @@ class Play:
         self._stage = stage
         self._pace_s = pace_s
         self._company: Company | None = None
+        self._last: Picture | None = None
 
     def picture(self) -> Picture | None:
-        """None before there is anything to see."""
-        return None if self._company is None else self._company.picture()
+        """None before there is anything to see; at the end what there was before everybody left."""
+        if self._last is not None or self._company is None:
+            return self._last
+        return self._company.picture()
 
     async def perform(self) -> Result:
         """What goes wrong on the stage is not raised: it is the result's `failure`."""
@@ -86,6 +89,9 @@ class Play:
             async with AsyncExitStack() as exits:
                 company = await Company.gather(self._stage, run, Path(folder), self.steps, self._pace_s, exits)
                 self._company = company
-                for act in ACTS:
-                    await act(company)
-                return reconcile(await settling.evidence(company))
+                try:
+                    for act in ACTS:
+                        await act(company)
+                    return reconcile(await settling.evidence(company))
+                finally:
+                    self._last = company.picture()

@@ -68,6 +68,7 @@ async def sign(company: Company) -> None:
     book.made(pia, "the room to turnover", room.set_status("turnover"), moved("turnover"))
     pia.tablet.presence(company.board.channel, {})
     await pia.synced()
+    await company.left(pia.person)
     await company.say("Quinn co-signs, Pia could not; the patient leaves", show=True)
 
     view = await company.server(pia).get(f"/documentation/{company.document}")
