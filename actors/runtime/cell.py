@@ -1,14 +1,11 @@
 """One live entity in a host's memory."""
 
-from typing import Any, Final
+from typing import Any
 
 from actors.runtime.codec import KindCodec
 from actors.runtime.recent import RecentCommands
 from actors.runtime.replay import apply_row
 from storage.journal.interface import Loaded
-
-DEVICES_KEPT: Final = 64
-"""Devices whose newest connection an entity in memory remembers."""
 
 
 class Cell:
@@ -24,7 +21,6 @@ class Cell:
         "codec",
         "cost",
         "durable",
-        "generations",
         "id",
         "last_used",
         "pending",
@@ -50,20 +46,6 @@ class Cell:
         self.broken = False
         self.signals: dict[str, Any] | None = None
         self.recent = RecentCommands()
-        self.generations: dict[tuple[str, str], int] | None = None
-
-    def hears(self, subject: str, device: str, generation: int) -> bool:
-        """Whether this connection of the device is the newest that was heard here, and remember it.
-
-        Known as long as the entity is in memory: what an outdated connection still sends comes within seconds.
-        """
-        if self.generations is None:
-            self.generations = {}
-        known = self.generations.pop((subject, device), 0)
-        self.generations[subject, device] = max(known, generation)
-        if len(self.generations) > DEVICES_KEPT:
-            del self.generations[next(iter(self.generations))]
-        return generation >= known
 
     @property
     def kind(self) -> str:

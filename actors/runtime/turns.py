@@ -13,6 +13,7 @@ import structlog
 from actors.runtime.cell import Cell, charge
 from actors.runtime.clock import Clock
 from actors.runtime.entity import SYSTEM, CancelReminder, Context, Decision, IndexRow, Meta, SetReminder
+from actors.runtime.generations import Generations
 from actors.runtime.limits import Limits
 from actors.runtime.watches import Told, WatchTable
 from actors.runtime.wire import (
@@ -70,6 +71,7 @@ class Turns:
         self._limits = limits
         self._tell = tell
         self._reminded = reminded
+        self._generations = Generations()
         self.executed = 0
         self.rejected = 0
         self.poisoned = 0
@@ -90,7 +92,8 @@ class Turns:
 
     def command(self, cell: Cell, env: Envelope, sink: Sink) -> None:
         """Decide, apply, queue the row. A raising handler is poison: 500, nothing changed, the entity lives on."""
-        if env.generation and not cell.hears(env.actor.subject, env.device, env.generation):
+        device = (cell.kind, cell.id, env.actor.subject, env.device)
+        if env.generation and not self._generations.hears(device, env.generation):
             self.refuse(cell, env, sink, _REPLACED)
             return
         kind = cell.codec.kind
