@@ -171,6 +171,19 @@ class _ForgetsIds(Node):
         return Port()
 
 
+class _Unfenced(Node):
+    """Entities are not told which connection speaks."""
+
+    def port(self, real: Any) -> Any:
+        class Port:
+            clinical, signal = real.clinical, real.signal
+
+            async def execute(self, *said: Any, **named: Any) -> Any:
+                return await real.execute(*said, **named | {"generation": 0})
+
+        return Port()
+
+
 class _NothingIsClinical(Node):
     def port(self, real: Any) -> Any:
         class Port:
@@ -329,7 +342,10 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "every try has its own command id": (Mutation(node=_ForgetsIds, faults=SHAKY), "2"),
     "no edit is clinical": (Mutation(node=_NothingIsClinical, faults=SHAKY), "2"),
     "what the bus lost is not asked for": (Mutation(node=_DeafHub, faults=frozenset({"bus_gap"})), "1"),
-    "replaced connections record": (Mutation(kinds=_kinds(session=_ReplacedMayRecord()), faults=SHAKY), "2 3 5"),
+    "replaced connections run and record": (
+        Mutation(node=_Unfenced, kinds=_kinds(session=_ReplacedMayRecord()), faults=SHAKY),
+        "2 3 5",
+    ),
     "results are pruned at once": (Mutation(kinds=_kinds(session=_PrunesAtOnce()), faults=SHAKY), "2 3"),
     "the quarantine holds one": (Mutation(kinds=_kinds(session=_QuarantineOfOne()), faults=SHAKY), "1 2"),
     "stale registers are set": (Mutation(kinds=_kinds(document=_AppliesStale()), faults=SHAKY), "4"),
