@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.db import Database
@@ -13,6 +13,24 @@ PENDING_SECONDS_MAX: Final = 60
 
 Much longer than any command may take.
 """
+
+_HERE: Final = (
+    VisitPlace.organization_id == bindparam("organization"),
+    VisitPlace.visit_id == bindparam("visit"),
+)
+_RESERVE: Final = (
+    insert(VisitPlace)
+    .values(
+        organization_id=bindparam("organization"),
+        visit_id=bindparam("visit"),
+        room_id=bindparam("room"),
+        settled=False,
+        since=func.now(),
+    )
+    .on_conflict_do_nothing()
+    .returning(VisitPlace.room_id)
+)
+_SETTLE: Final = update(VisitPlace).where(*_HERE, VisitPlace.room_id == bindparam("room")).values(settled=True)
 
 
 class RoomTables:
@@ -30,14 +48,12 @@ class RoomTables:
 
         Follow it with `visit_settled` once it is known what became of it.
         """
-        key = {"organization_id": organization_id, "visit_id": visit_id}
         fresh = {"room_id": room_id, "settled": False, "since": func.now()}
         here = (VisitPlace.organization_id == organization_id, VisitPlace.visit_id == visit_id)
         waits = func.make_interval(0, 0, 0, 0, 0, 0, PENDING_SECONDS_MAX)
         query = select(VisitPlace.room_id, VisitPlace.settled | (VisitPlace.since < func.now() - waits))
         there = select(RoomIndex.id).where(RoomIndex.visit_id == visit_id)
-        added = insert(VisitPlace).values({**key, **fresh}).on_conflict_do_nothing().returning(VisitPlace.room_id)
-        if await self._database.execute(added):
+        if await self._database.execute(_RESERVE, _of(organization_id, visit_id, room_id)):
             return True
         async with self._database.session() as session:
             # Locked first, looked at after: what settled the place before is then seen by the next statement.
@@ -51,6 +67,8 @@ class RoomTables:
 
     async def visit_settled(self, organization_id: str, visit_id: str, room_id: str) -> None:
         """The room has answered: from now on its index row says whether the visit is there."""
-        here = (VisitPlace.organization_id == organization_id, VisitPlace.visit_id == visit_id)
-        statement = update(VisitPlace).where(*here, VisitPlace.room_id == room_id).values(settled=True)
-        await self._database.execute(statement)
+        await self._database.execute(_SETTLE, _of(organization_id, visit_id, room_id))
+
+
+def _of(organization_id: str, visit_id: str, room_id: str) -> dict[str, str]:
+    return {"organization": organization_id, "visit": visit_id, "room": room_id}
