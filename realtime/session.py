@@ -90,7 +90,7 @@ class Session:
         self._device = Device(self, self._executor, services)
         self._reader: asyncio.Task[Any] | None = None
         self._writer: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] | None = None
         self._gone = False
         self._stopped = False
         self._released = False
@@ -383,7 +383,7 @@ class Session:
             self._runner.close()
         if self._signals is not None:
             self._signals.close()
-        for task in self._tasks:
+        for task in self._tasks or ():
             task.cancel()
         for channel in self.connection.channels:
             self._depart(channel)
@@ -393,5 +393,14 @@ class Session:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
+        if self._tasks is None:
+            self._tasks = set()
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._spawned)
+
+    def _spawned(self, task: asyncio.Task[None]) -> None:
+        """A set that was once full keeps its size: an idle socket has none."""
+        if self._tasks is not None:
+            self._tasks.discard(task)
+            if not self._tasks:
+                self._tasks = None

@@ -6,6 +6,7 @@ order, so that neither passes for the other.
 """
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -208,7 +209,9 @@ class Tokens:
             _check_actor(claims["sub"], roles, organizations)
         except ValueError as error:
             raise _refused(str(error)) from None
-        return Verified(Actor(claims["sub"], tuple(roles), tuple(organizations)), expires, auth_time=proved)
+        # Told by thousands of tokens: kept once.
+        roles, organizations = (tuple(map(sys.intern, each)) for each in (roles, organizations))
+        return Verified(Actor(claims["sub"], roles, organizations), expires, auth_time=proved)
 
     def _decode(self, token: str, audience: str) -> dict[str, Any]:
         """Signature, algorithm, key, issuer and audience. Times are checked by our own clock afterwards."""
