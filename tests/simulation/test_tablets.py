@@ -14,6 +14,8 @@ from tests.simulation.tablets.run import DEFAULT_EDITS, Mutation, simulate
 _SEEDS = 48
 _CHUNK = 12
 _SEEDS_TO_NOTICE = 80
+_AT_A_STANDSTILL = "commands wait, first"
+"""A mutation that merely breaks down proves nothing."""
 
 
 @pytest.mark.parametrize("first", range(0, _SEEDS, _CHUNK))
@@ -34,7 +36,9 @@ def test_a_broken_promise_of_the_sync_is_noticed(broken: str) -> None:
     mutation, promises = MUTATIONS[broken]
     for seed in range(_SEEDS_TO_NOTICE):
         result = simulate(seed, mutation=mutation)
-        if {violation[1:].split(" ")[0] for violation in result.violations} & set(promises.split()):
+        if {violation[1:].split(" ")[0] for violation in result.violations if _AT_A_STANDSTILL not in violation} & set(
+            promises.split()
+        ):
             return
     pytest.fail(f"{_SEEDS_TO_NOTICE} seeds did not notice that {broken}")
 

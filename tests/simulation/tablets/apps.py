@@ -137,8 +137,7 @@ class App:
     def _token(self) -> str:
         loop, rng = self.town.loop, self.town.rng
         life = 600_000
-        if "token_expiry" in self.town.faults and rng.random() < 0.4:
-            self.town.record.count("token_expiry")
+        if self.town.hits("token_expiry", 0.4):
             life = rng.choice((-1_000, 500, 2_000, 4_000))
         return f"{self.tablet.subject}|{loop.now_ms() + life}"
 

@@ -10,13 +10,13 @@ from actors.runtime.client import EntityClient
 from actors.runtime.entity import Actor
 from actors.runtime.local import LOCAL_KEYS
 from actors.runtime.wire import Change
-from domain.errors import Forbidden, Unauthenticated
+from domain.errors import Forbidden, Unauthenticated, Unavailable
 from realtime.channels import Scope
 from realtime.codec import JSON, Codec
 from realtime.codes import SHUTDOWN
 from realtime.gateway import Gateway
 from realtime.hub import Hub
-from realtime.ports import CommandPort, Credentials, Identity, Ledger, Socket
+from realtime.ports import Admission, CommandPort, Credentials, Entry, Identity, Ledger, Socket
 from realtime.services import Services
 from realtime.session import Session
 from serve.gateway import GatewayRuntime
@@ -25,6 +25,7 @@ from serve.live.ledger import SessionLedger
 from services.device_commands import DeviceCommands
 from services.health import Health
 from services.products import Product
+from services.sessions import Sessions
 from tests.serve.clinic import MemoryAudit, MemoryDocuments, MemoryOrganizations, MemorySessions
 from tests.simulation.loop import Process, call_outside
 from tests.simulation.world import SimTransport
@@ -70,6 +71,40 @@ class Logins:
         if token != f"proof of {actor.subject}":
             raise Forbidden("Prove who you are.", code="reauthentication_required")
         return self._town.loop.now_ms()
+
+
+class ShakyLedger(SessionLedger):
+    """Now and then a session cannot be told what came of commands, or can and nobody hears of it."""
+
+    def __init__(self, town: "Town", sessions: Sessions) -> None:
+        super().__init__(sessions)
+        self._town = town
+
+    async def record(self, actor: Actor, admission: Admission, entries: Sequence[Entry]) -> None:
+        lost = self._town.hits("record_lost", 0.08)
+        if lost and self._town.rng.random() < 0.5:
+            raise Unavailable("the session is away")
+        await super().record(actor, admission, entries)
+        if lost:
+            raise Unavailable("the answer was lost")
+
+
+class ShakyPort:
+    """The way to entities: now and then a command does not arrive, or does and nobody hears of it."""
+
+    def __init__(self, town: "Town", real: DeviceCommands) -> None:
+        self.clinical, self.signal = real.clinical, real.signal
+        self._town = town
+        self._real = real
+
+    async def execute(self, *said: Any, **named: Any) -> Any:
+        lost = self._town.hits("command_lost", 0.04)
+        if lost and self._town.rng.random() < 0.5:
+            raise Unavailable("the host is away")
+        answer = await self._real.execute(*said, **named)
+        if lost:
+            raise Unavailable("the answer was lost")
+        return answer
 
 
 class SimBus:
@@ -183,7 +218,7 @@ class Node:
             health=Health({}, {}),
             kinds=town.kinds,
         )
-        ledger: Ledger = SessionLedger(runtime.sessions)
+        ledger: Ledger = ShakyLedger(town, runtime.sessions)
         services = Services(
             hub=Hub(
                 self.name,
@@ -206,7 +241,7 @@ class Node:
 
     def port(self, real: DeviceCommands) -> CommandPort:
         """The way to entities; a mutation may stand in it."""
-        return real
+        return ShakyPort(self._town, real)
 
     async def _start(self) -> None:
         while True:

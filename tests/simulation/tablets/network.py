@@ -198,20 +198,17 @@ class Network:
                 one.fall_silent() if silently else one.reset()
 
     def carry(self, connection: Connection, direction: Direction, frame: str | bytes) -> None:
-        faults = self._town.faults
-        if "garbled" in faults and self._rng.random() < 0.002:
-            self._town.record.fault("garbled")
+        town = self._town
+        if town.hits("garbled", 0.002):
             frame = "{"
         direction.put(frame, self.delay())
-        if "frames_twice" in faults and self._rng.random() < 0.04:
-            self._town.record.count("frames_twice")
+        if town.hits("frames_twice", 0.04):
             direction.put(frame, self.delay())
-        if "offline" in faults and self._rng.random() < 0.006:
-            self._town.record.fault(f"{connection.label} is cut off in the middle")
+        if town.hits("offline", 0.006):
+            town.record.note(f"{connection.label} is cut off in the middle")
             connection.reset()
 
     def delay(self) -> float:
-        if "slow_frames" in self._town.faults and self._rng.random() < 0.04:
-            self._town.record.count("slow_frames")
+        if self._town.hits("slow_frames", 0.04):
             return self._rng.choice((0.05, 0.3, 1.5))
         return self._rng.uniform(0.001, 0.02)

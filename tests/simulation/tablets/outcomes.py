@@ -153,7 +153,8 @@ class Outcomes:
         if result["status"] == "applied" or result.get("conflict_id"):
             if entry.command is not None:
                 self.record.violate(ONE_OUTCOME, f"{stored}: {result['status']}, and in quarantine")
-            if ran and ran[0].fact.row.version != result["ver"] and not self._outdated(key):
+            later = ran and (ran[0].order > order or ran[0].fact.row.version != result["ver"])
+            if later and not self._outdated(key):
                 self.record.violate(ONE_OUTCOME, f"{stored}: {result} was recorded before it was so")
             if not ran:
                 self.town.noops.setdefault(stored.body["ent"], {}).setdefault(result["ver"], []).append(stored)

@@ -43,6 +43,8 @@ TABLET_FAULTS = (
     "gateway_hang",
     "drain",
     "bus_gap",
+    "record_lost",
+    "command_lost",
     "person_revoked",
     "device_revoked",
     "wrong_clock",

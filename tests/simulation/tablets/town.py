@@ -109,6 +109,12 @@ class Town:
     def new_id(self) -> str:
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
+    def hits(self, fault: str, probability: float) -> bool:
+        if fault in self.faults and self.rng.random() < probability:
+            self.record.count(fault)
+            return True
+        return False
+
     # -- gateways ---------------------------------------------------------------------------------
 
     def start_gateway(self, seat: str) -> Node:
@@ -171,9 +177,6 @@ class Town:
         for room in self.rooms:
             create = Create(organization_id=self.clinic, location_id=self.location, name=room[:8])
             assert await self.ask("room", room, create, SYSTEM)
-
-    def without(self, *faults: str) -> None:
-        self.faults -= set(faults)
 
     def proof(self, subject: str) -> str:
         return f"proof of {subject}"
