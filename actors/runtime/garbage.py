@@ -16,9 +16,8 @@ from typing import Final
 YOUNG_OBJECTS_MAX: Final = 50_000
 """Allocations (less frees) between two collections of the youngest generation."""
 
-SETTLE_SECONDS: Final = 2
-"""How often `settle` is worth its few milliseconds. It stops the process for as long as it walks what came since the
-last time: every ten seconds that was a tenth of a second in a busy gateway."""
+SETTLE_SECONDS: Final = 10
+"""How often `settle` is worth its few milliseconds."""
 
 LET_GO_MAX: Final = 1_000
 """Self-referring things (some 20 KB each) that may be gone and frozen before everything is walked for their sake."""
