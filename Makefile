@@ -37,8 +37,9 @@ bench: $(STAMP) ## Measure against the targets (NAME=http for one)
 locust: $(STAMP) ## Locust's users against a running `atrium up` (ARGS="-u 200" for the page, with --headless without it)
 	@$(BIN)/locust -f loadtests/locustfile.py $(or $(ARGS),--headless -u 50 -r 10 -t 30s --only-summary)
 
-simulate: $(STAMP) ## Run the runtime under simulated faults (SEEDS=10000)
+simulate: $(STAMP) ## Run the runtime, then a clinic with its tablets, under simulated faults (SEEDS=10000)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+	@$(BIN)/python -m tests.simulation.tablets --seeds $(SEEDS) $(ARGS)
 
 fuzz: $(STAMP) ## Ask every operation of the API's document right and wrong (ARGS="--examples 500 --seed 7 carts")
 	@$(BIN)/python -W ignore -m tests.fuzz $(ARGS)

@@ -6,11 +6,17 @@ from loadtests.bench.targets import TARGETS
 from loadtests.drill.faults import FAULTS
 from tests.docs.pages import rows, section
 from tests.simulation.mutations import MUTATIONS
+from tests.simulation.tablets.mutations import MUTATIONS as SYNC_MUTATIONS
 
 
 def test_every_mutation_is_documented_with_its_invariants() -> None:
     documented = rows(section("docs/testing.md", "### Proof that the checkers look"))
     assert documented == {name: [", ".join(promises.split())] for name, (_, promises) in MUTATIONS.items()}
+
+
+def test_every_mutation_of_the_sync_is_documented_with_its_promises() -> None:
+    documented = rows(section("docs/testing.md", "### Proof that the sync is looked at"))
+    assert documented == {name: [", ".join(promises.split())] for name, (_, promises) in SYNC_MUTATIONS.items()}
 
 
 def test_every_fault_of_the_drill_is_documented() -> None:
