@@ -114,16 +114,18 @@ class Replica:
         return Outcome.APPLIED
 
     def _left(self, frame: Message) -> Outcome:
-        """It goes, unless this is older than what is known: then it has come back since."""
+        """It goes, unless this is older than what is known: then it has come back since.
+
+        Without the change itself (an empty patch, or one over a gap) its last state is the one that was known.
+        """
         ent, version = frame["ent"], frame["ver"]
         known = self.entities.get(ent)
         if known is None or version < known.version:
             return Outcome.IGNORED
         if "state" in frame:
-            known.state = frame["state"]
-        elif version == known.version + 1:
-            known.state = apply(known.state, frame["patch"])
-        known.version = version
+            known.version, known.state = version, frame["state"]
+        elif frame["patch"] and version == known.version + 1:
+            known.version, known.state = version, apply(known.state, frame["patch"])
         self._leave(ent, frame.get("by"))
         return Outcome.APPLIED
 

@@ -38,6 +38,14 @@ def test_what_left_is_gone_also_when_no_more_than_that_is_known() -> None:
     assert rooms.updates[-1].state == {"n": 9}
 
 
+def test_a_leave_that_does_not_bring_the_last_state_does_not_make_one_up() -> None:
+    """The entity may be in another channel, whose newer state this must not pass for."""
+    for version, patch in ((4, {}), (7, {}), (7, {"closed": True})):
+        rooms = replica(a=3)
+        assert rooms.change(left(version, patch=patch)) is Outcome.APPLIED
+        assert (rooms.updates[-1].version, rooms.updates[-1].state) == (3, {"n": 3})
+
+
 def test_an_old_leave_does_not_remove_what_has_come_back() -> None:
     rooms = replica(a=3)
     assert rooms.change(left(2, patch={})) is Outcome.IGNORED
