@@ -26,7 +26,8 @@ class Gateway:
     def __init__(self, services: Services, *, sleep: Sleep = asyncio.sleep, rng: random.Random | None = None) -> None:
         self.services = services
         self.draining = False
-        self.ended = 0
+        self.let_go = 0
+        """What refers to itself and was left behind: the server's objects of each upgrade, and of each socket's end."""
         self._sleep = sleep
         self._rng = rng or random.Random()
         self._sessions: set[Session] = set()
@@ -64,11 +65,12 @@ class Gateway:
             return self._refuse(socket, codes.CONNECTION_LIMIT, "too many connections")
         session = Session(socket, self.services, codec, scope, credentials, new_id())
         self._sessions.add(session)
+        self.let_go += 1
         return session.run(self._over)
 
     def _over(self, session: Session) -> None:
         self._sessions.discard(session)
-        self.ended += 1
+        self.let_go += 1
 
     def tick(self, now: float) -> None:
         """Deadlines of sockets and watches. Isolated: one session's failure does not stop the others."""

@@ -87,4 +87,4 @@ async def _drain(runtime: GatewayRuntime) -> None:
 
 
 def _ended(runtime: GatewayRuntime) -> int:
-    return 0 if runtime.live is None else runtime.live.ended
+    return 0 if runtime.live is None else runtime.live.let_go

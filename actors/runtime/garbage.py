@@ -16,10 +16,11 @@ from typing import Final
 YOUNG_OBJECTS_MAX: Final = 50_000
 """Allocations (less frees) between two collections of the youngest generation."""
 
-SETTLE_SECONDS: Final = 10
-"""How often `settle` is worth its few milliseconds."""
+SETTLE_SECONDS: Final = 4
+"""How often `settle` is worth its few milliseconds. It stops the process for as long as it walks what has come since
+the last time, so not too seldom; what refers to itself and is in use at that moment is kept, so not too often."""
 
-LET_GO_MAX: Final = 1_000
+LET_GO_MAX: Final = 2_500
 """Self-referring things (some 20 KB each) that may be gone and frozen before everything is walked for their sake."""
 
 
