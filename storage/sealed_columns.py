@@ -46,6 +46,8 @@ class SealedColumn(msgspec.Struct, frozen=True):
 PLAIN: Final = (
     ("lookup_keys", "sealed", "name", "text"),
     ("users", "email", "id", "text"),
+    ("users", "profile", "id", "text"),
+    ("user_positions", "position", "user_id", "text"),
     ("one_time_tokens", "payload", "hash", "bytea"),
     ("refresh_tokens", "successor", "hash", "bytea"),
 )

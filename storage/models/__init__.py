@@ -15,6 +15,7 @@ from storage.models.catalog import Organization, Product
 from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, RoomIndex, SessionIndex
 from storage.models.keys import DataKeyRow
 from storage.models.locations import Location, Room, VisitPlace
+from storage.models.people import UserPosition, UserSearch
 from storage.models.reactions import DeadLetter, ReactionCursor, ReactionRetry
 from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow, ShardRow, SnapshotRow
 
@@ -49,5 +50,7 @@ __all__ = [
     "ShardRow",
     "SnapshotRow",
     "User",
+    "UserPosition",
+    "UserSearch",
     "VisitPlace",
 ]

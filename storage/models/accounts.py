@@ -1,9 +1,12 @@
 """People who log in, what they may do where, and what proves who they are. Of every secret only a hash is kept."""
 
+from typing import Any
+
 from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models.base import Base, Blob, Id, Int, Label, Moment, Texts
+from storage.models.base import Base, Big, Blob, Id, Int, Label, Moment, Texts
 
 
 class LookupKeyRow(Base):
@@ -19,16 +22,25 @@ class LookupKeyRow(Base):
 class User(Base):
     """A person. `email` is sealed, `email_hash` finds it. `roles` hold without an organization.
 
+    `profile` is name and telephone number, sealed; `name` is only of accounts of an older release that no gateway has
+    sealed yet. `version` rises with each change of what is shown of them.
+
     `password_hash` is argon2id (or bcrypt from elsewhere until the next login); "" is no password.
     """
 
     __tablename__ = "users"
-    __table_args__ = (CheckConstraint("status IN ('pending', 'active', 'suspended', 'deleted')", name="status"),)
+    __table_args__ = (
+        CheckConstraint("status IN ('pending', 'active', 'suspended', 'deleted')", name="status"),
+        Index(None, "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+    )
 
     id: Mapped[Id] = mapped_column(primary_key=True)
     email: Mapped[Blob]
     email_hash: Mapped[Blob] = mapped_column(unique=True)
-    name: Mapped[Label]
+    name: Mapped[Label] = mapped_column(server_default="")
+    profile: Mapped[Blob | None]
+    preferences: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    version: Mapped[Big] = mapped_column(server_default="1")
     status: Mapped[Label]
     password_hash: Mapped[Label] = mapped_column(server_default="")
     roles: Mapped[Texts] = mapped_column(server_default=text("'[\"customer\"]'::jsonb"))
@@ -37,6 +49,7 @@ class User(Base):
     verified_at: Mapped[Moment | None]
     created_at: Mapped[Moment]
     updated_at: Mapped[Moment]
+    deleted_at: Mapped[Moment | None]
 
 
 class Membership(Base):
