@@ -55,6 +55,23 @@ class Logins:
         """
         check_text(device, "device", length_max=self._limits.device_characters_max)
         user = await self._prover.prove(check_email(email), password)
+        return await self.open(user, device=device, organization_id=organization_id)
+
+    async def open(
+        self,
+        user: UserRecord,
+        *,
+        device: str = "",
+        organization_id: str = "",
+        auth_time_ms: int | None = None,
+        action: str = "login",
+    ) -> Opened:
+        """A login session of an active person who has proved to be themselves, by whatever.
+
+        `auth_time_ms` is when they did: None for now, 0 if that is not known. `action` is what the audit trail says.
+        Raises `Invalid`, and `Forbidden` with code `not_a_member`.
+        """
+        check_text(device, "device", length_max=self._limits.device_characters_max)
         grant = await self._grant(user, organization_id)
         now = self._clock.now_ms()
         login = LoginRecord(
@@ -62,14 +79,14 @@ class Logins:
             user_id=user.id,
             organization_id=organization_id,
             device=device,
-            auth_time_ms=now,
+            auth_time_ms=now if auth_time_ms is None else auth_time_ms,
             created_at_ms=now,
             last_used_at_ms=now,
             expires_at_ms=now + self._limits.login_ttl_seconds * SECOND_MS,
         )
         token = new_token()
         await self._stores.logins.open_login(login, token, now + self._limits.refresh_ttl_seconds * SECOND_MS)
-        await self._audit.note(Actor(user.id), "login", "login", login.id)
+        await self._audit.note(Actor(user.id), action, "login", login.id)
         return self._opened(user, grant, login, token)
 
     async def refresh(self, token: str, organization_id: str | None = None) -> Opened:
