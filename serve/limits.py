@@ -6,6 +6,8 @@ import msgspec
 class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes_max: int = 1_048_576
     """One request's body; past it 413, announced or not."""
+    body_seconds_max: float = 20.0
+    """From the end of a request's headers to the end of its body; past it 408, and the connection ends."""
     requests_in_flight_max: int = 2_000
     """HTTP requests being worked on in one replica (sockets are bounded by the hub); past it 503."""
     page_rows_default: int = 50

@@ -1,5 +1,6 @@
 """One request as a route sees it, and what it answers."""
 
+import asyncio
 import hashlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from actors.runtime.entity import Actor
 from domain.errors import FieldError, Invalid, PreconditionFailed, Unauthenticated, invalid_field
 from domain.ids import derived_command_id
 from serve.platform.edge import CORRELATION, FIELDS, INSTANCE, SUBJECT, VERIFIED
-from serve.platform.errors import PayloadTooLargeError, UnsupportedMediaTypeError
+from serve.platform.errors import PayloadTooLargeError, RequestTimeoutError, UnsupportedMediaTypeError
 from serve.platform.problems import RawHeaders
 
 if TYPE_CHECKING:
@@ -87,21 +88,16 @@ class Call(Request):
         self.scope[SUBJECT] = self.actor.subject
 
     async def read_body(self) -> bytes:
-        """The body, bounded whether its length was announced or not. Raises `PayloadTooLargeError`."""
+        """The body, bounded in size, announced or not, and in time. Raises `PayloadTooLargeError`, `RequestTimeoutError`."""
         bound = self.runtime.limits.body_bytes_max
         announced = self.fields.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > bound:
             raise _too_large(bound)
-        message = await self._receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body", False):
-            parts, size = [body], len(body)
-            while message.get("more_body", False) and size <= bound:
-                message = await self._receive()
-                part = message.get("body", b"")
-                parts.append(part)
-                size += len(part)
-            body = b"".join(parts)
+        try:
+            async with asyncio.timeout(self.runtime.limits.body_seconds_max):
+                body = await self._received(bound)
+        except TimeoutError:
+            raise RequestTimeoutError("The body did not come in time.") from None
         if len(body) > bound:
             raise _too_large(bound)
         kind = self.fields.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
@@ -111,6 +107,20 @@ class Call(Request):
             _refuse_nul(body)
         self.raw_body = body
         return body
+
+    async def _received(self, bound: int) -> bytes:
+        """The body as it comes, or more than `bound` bytes of it."""
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+        parts, size = [body], len(body)
+        while message.get("more_body", False) and size <= bound:
+            message = await self._receive()
+            part = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts)
 
     def idempotency_key(self) -> str | None:
         """The `Idempotency-Key` header. Raises `Invalid` when it is empty, too long or not plain."""

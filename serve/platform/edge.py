@@ -37,6 +37,13 @@ _LONG_PREFIX: Final = "/api/v1/"
 _KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _STRIPPED: Final = b"x-request-timeout-seconds"
 """Ray Serve ends a request at the client's own deadline by this header: a stranger must not set it."""
+_ONCE: Final = frozenset(
+    {
+        *(b"authorization", b"content-length", b"content-type", b"cookie", b"host", b"idempotency-key", b"if-match"),
+        *(b"origin", b"x-api-key", b"x-csrf-token"),
+    }
+)
+"""Of two of these a proxy may have believed the first and we the last."""
 
 _log = structlog.get_logger("serve.access")
 
@@ -93,7 +100,7 @@ class Edge:
             return self._request(scope, receive, send)
         if kind == "websocket":
             self._prepare(scope)
-            if not self._browsers.may_open_socket(scope[FIELDS]):
+            if _twice(scope) or not self._browsers.may_open_socket(scope[FIELDS]):
                 return send({"type": "websocket.close", "code": 1008, "reason": "foreign origin"})
         return self._straight(scope)(scope, receive, send)
 
@@ -123,7 +130,7 @@ class Edge:
             await send_marked({"type": "http.response.start", "status": 204, "headers": preflight})
             await send_marked({"type": "http.response.body", "body": b""})
             return
-        refusal = _OVERLOADED if self._in_flight >= self._requests_max else None
+        refusal = _OVERLOADED if self._in_flight >= self._requests_max else _twice(scope)
         if refusal is None and self._limiter is not None:
             verdict = await self._limiter.admit(scope)
             refusal = None if verdict is None else verdict.refusal
@@ -199,6 +206,18 @@ def _as_get(scope: Scope, send: Send) -> tuple[Scope, Send]:
 
 
 _OVERLOADED: Final = Failure("overloaded", 503, "Too many requests at once.", retry_after_ms=1_000)
+
+
+def _twice(scope: Scope) -> Failure | None:
+    """The refusal of a request that says something twice which can be said only once."""
+    if len(scope["headers"]) == len(scope[FIELDS]):
+        return None
+    seen: set[bytes] = set()
+    for name, _ in scope["headers"]:
+        if name in seen and name in _ONCE:
+            return Failure("header_repeated", _REFUSED, f"There is more than one `{name.decode()}` header.")
+        seen.add(name)
+    return None
 
 
 async def _refuse(failure: Failure, scope: Scope, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 AtriumError
 ├── MethodNotAllowedError      405   `Allow` says what is
+├── RequestTimeoutError        408   the body did not come in time
 ├── PayloadTooLargeError       413
 └── UnsupportedMediaTypeError  415
 """
@@ -12,6 +13,11 @@ from domain.errors import AtriumError
 class MethodNotAllowedError(AtriumError):
     code = "method_not_allowed"
     status = 405
+
+
+class RequestTimeoutError(AtriumError):
+    code = "request_timeout"
+    status = 408
 
 
 class PayloadTooLargeError(AtriumError):

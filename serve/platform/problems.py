@@ -38,6 +38,8 @@ def problem(failure: Failure, instance: str, correlation: str) -> tuple[int, Raw
     ]
     if failure.retry_after_ms or failure.status in _RETRY_STATUSES:
         headers.append((b"retry-after", str(max(1, -(-failure.retry_after_ms // 1_000))).encode()))
+    if failure.status == HTTPStatus.REQUEST_TIMEOUT:
+        headers.append((b"connection", b"close"))
     if failure.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b'Bearer realm="atrium"'))
     return failure.status, headers, body
