@@ -9,9 +9,12 @@ from storage.models.accounts import (
     RefreshToken,
     User,
 )
+from storage.models.api_keys import ApiKey, RevocationRow, ServiceAccount
 from storage.models.audit import AuditEvent, AuditHead
 from storage.models.base import Base
 from storage.models.catalog import Organization, Product
+from storage.models.emergency_access import EmergencyAccess
+from storage.models.factors import FactorChallenge, Passkey, RecoveryCode, TotpFactor
 from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, RoomIndex, SessionIndex
 from storage.models.jobs import Job
 from storage.models.keys import DataKeyRow
@@ -23,6 +26,7 @@ from storage.models.runtime import HostRow, JournalRow, ReminderRow, ShardMapRow
 
 __all__ = [
     "INDEX_TABLES",
+    "ApiKey",
     "AuditEvent",
     "AuditHead",
     "Base",
@@ -30,7 +34,9 @@ __all__ = [
     "DataKeyRow",
     "DeadLetter",
     "DocumentIndex",
+    "EmergencyAccess",
     "Erasure",
+    "FactorChallenge",
     "HostRow",
     "Job",
     "JournalRow",
@@ -43,19 +49,24 @@ __all__ = [
     "OneTimeToken",
     "OrderIndex",
     "Organization",
+    "Passkey",
     "PersonalExport",
     "Product",
     "ReactionCursor",
     "ReactionRetry",
+    "RecoveryCode",
     "RefreshToken",
     "ReminderRow",
     "RetentionMark",
+    "RevocationRow",
     "Room",
     "RoomIndex",
+    "ServiceAccount",
     "SessionIndex",
     "ShardMapRow",
     "ShardRow",
     "SnapshotRow",
+    "TotpFactor",
     "User",
     "UserPosition",
     "UserSearch",
