@@ -1,8 +1,8 @@
 """Who is asking: RS256 access tokens, and share tokens that open one order to whoever holds the link.
 
 Claims of an access token: `iss`, `aud`, `sub` (a user's UUID or `guest:<uuid>`), `roles`, `orgs`, `iat`,
-`exp`, and `auth_time` when somebody proved who they are. A share token has another audience and names its
-order, so that neither passes for the other.
+`exp`; `auth_time` when somebody proved who they are, `amr` and `acr` how. A share token has another audience and
+names its order, so that neither passes for the other.
 """
 
 import hashlib
@@ -30,7 +30,11 @@ ROLES: Final = frozenset(
 )
 """What a token may say. `system` and `share` are never read from a token's `roles`."""
 
+MFA: Final = "mfa"
+"""In `amr` (RFC 8176) of whoever proved themselves by two factors, or by a passkey that verified them."""
+
 _ALGORITHM: Final = "RS256"
+_METHODS_MAX: Final = 16
 
 
 class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +77,8 @@ class Verified(msgspec.Struct, frozen=True):
     """Set by a share token only: the one order that it opens."""
     auth_time: int = 0
     """When they proved who they are (seconds since the epoch); 0: they did not, as guests."""
+    amr: tuple[str, ...] = ()
+    """How: `pwd`, `otp`, `pop` (a passkey), `mfa`."""
 
 
 class Tokens:
@@ -107,11 +113,12 @@ class Tokens:
         organizations: tuple[str, ...] = (),
         ttl_seconds: int | None = None,
         auth_time: int | None = None,
+        amr: tuple[str, ...] = (),
     ) -> str:
         """A signed access token. Raises `ValueError` for a subject or role that `verify` would refuse.
 
         `auth_time` (seconds) is when they proved who they are: None for now (a login), an earlier time for a
-        token that only renews another one, 0 for never.
+        token that only renews another one, 0 for never. `amr`: how they did; `acr` follows from it.
         """
         _check_actor(subject, roles, organizations)
         claims: dict[str, Any] = {
@@ -123,6 +130,8 @@ class Tokens:
         proved = self._now() if auth_time is None else auth_time
         if proved:
             claims["auth_time"] = proved
+            if amr:
+                claims |= {"amr": list(amr), "acr": "aal2" if MFA in amr else "aal1"}
         return self._sign(claims, self._rules.access_ttl_seconds if ttl_seconds is None else ttl_seconds)
 
     def issue_guest(self) -> tuple[str, str, int]:
@@ -209,9 +218,12 @@ class Tokens:
             _check_actor(claims["sub"], roles, organizations)
         except ValueError as error:
             raise _refused(str(error)) from None
+        methods = claims.get("amr", [])
+        if not isinstance(methods, list) or len(methods) > _METHODS_MAX or not all(type(one) is str for one in methods):
+            raise _refused("the token's methods are not known")
         # Told by thousands of tokens: kept once.
-        roles, organizations = (tuple(map(sys.intern, each)) for each in (roles, organizations))
-        return Verified(Actor(claims["sub"], roles, organizations), expires, auth_time=proved)
+        roles, organizations, amr = (tuple(map(sys.intern, each)) for each in (roles, organizations, methods))
+        return Verified(Actor(claims["sub"], roles, organizations), expires, auth_time=proved, amr=amr)
 
     def _decode(self, token: str, audience: str) -> dict[str, Any]:
         """Signature, algorithm, key, issuer and audience. Times are checked by our own clock afterwards."""

@@ -51,6 +51,7 @@ PLAIN: Final = (
     ("one_time_tokens", "payload", "hash", "bytea"),
     ("refresh_tokens", "successor", "hash", "bytea"),
 )
+    ("totp_factors", "secret", "id", "text"),
 """Table, column, key and its type. A new sealed column belongs here, or its keys could be taken for unused."""
 
 

@@ -55,7 +55,7 @@ class Logins:
         """
         check_text(device, "device", length_max=self._limits.device_characters_max)
         user = await self._prover.prove(check_email(email), password)
-        return await self.open(user, device=device, organization_id=organization_id)
+        return await self.open(user, device=device, organization_id=organization_id, amr=("pwd",))
 
     async def open(
         self,
@@ -64,11 +64,12 @@ class Logins:
         device: str = "",
         organization_id: str = "",
         auth_time_ms: int | None = None,
+        amr: tuple[str, ...] = (),
         action: str = "login",
     ) -> Opened:
         """A login session of an active person who has proved to be themselves, by whatever.
 
-        `auth_time_ms` is when they did: None for now, 0 if that is not known. `action` is what the audit trail says.
+        `auth_time_ms` is when they did: None for now, 0 if that is not known; `amr` how. The audit trail says `action`.
         Raises `Invalid`, and `Forbidden` with code `not_a_member`.
         """
         check_text(device, "device", length_max=self._limits.device_characters_max)
@@ -79,6 +80,7 @@ class Logins:
             user_id=user.id,
             organization_id=organization_id,
             device=device,
+            amr=amr,
             auth_time_ms=now if auth_time_ms is None else auth_time_ms,
             created_at_ms=now,
             last_used_at_ms=now,
@@ -127,7 +129,9 @@ class Logins:
         proved = await self._prover.prove_again(actor.subject, password, "password")
         grant = await self._grant(proved, actor.organizations[0] if actor.organizations else "")
         await self._audit.note(Actor(proved.id), "reauthenticate", "user", proved.id)
-        return Opened(user=proved, grant=grant, access_token=self._access(proved, grant, self._clock.now_ms()))
+        return Opened(
+            user=proved, grant=grant, access_token=self._access(proved, grant, self._clock.now_ms(), ("pwd",))
+        )
 
     async def logout(self, token: str) -> None:
         """End the login of this refresh token, used up or not; nothing for an unknown one."""
@@ -150,11 +154,12 @@ class Logins:
         memberships = await self._stores.members.memberships(user.id) if organization_id else ()
         return grant_for(user, memberships, organization_id, self._limits.organizations_per_token_max)
 
-    def _access(self, user: UserRecord, grant: Grant, auth_time_ms: int) -> str:
-        return self._tokens.issue(user.id, grant.roles, grant.organizations, auth_time=auth_time_ms // SECOND_MS)
+    def _access(self, user: UserRecord, grant: Grant, auth_time_ms: int, amr: tuple[str, ...]) -> str:
+        auth_time = auth_time_ms // SECOND_MS
+        return self._tokens.issue(user.id, grant.roles, grant.organizations, auth_time=auth_time, amr=amr)
 
     def _opened(self, user: UserRecord, grant: Grant, login: LoginRecord, token: str) -> Opened:
-        access = self._access(user, grant, login.auth_time_ms)
+        access = self._access(user, grant, login.auth_time_ms, login.amr)
         return Opened(user=user, grant=grant, access_token=access, login=login, refresh_token=token)
 
 

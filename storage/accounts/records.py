@@ -73,3 +73,5 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
     login: LoginRecord | None = None
     token: str = ""
     refused: str = ""
+    amr: tuple[str, ...] = ()
+    """How they proved who they are (RFC 8176): `pwd`, `otp`, `pop`, `mfa`."""

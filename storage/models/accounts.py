@@ -77,6 +77,7 @@ class Login(Base):
     user_id: Mapped[Id] = mapped_column(ForeignKey("users.id"))
     organization_id: Mapped[Id | None]
     device: Mapped[Label]
+    amr: Mapped[Texts] = mapped_column(server_default=text("'[]'::jsonb"))
     auth_time: Mapped[Moment]
     created_at: Mapped[Moment]
     last_used_at: Mapped[Moment]

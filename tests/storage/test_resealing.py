@@ -28,6 +28,7 @@ COLUMNS = sealed_columns(("secret",))
 OPEN_BYTES = {
     *("journal.command_hash", "audit_events.hash", "audit_head.hash", "data_keys.wrapped"),
     *("users.email_hash", "refresh_tokens.hash", "one_time_tokens.hash", "login_failures.email_hash"),
+    *("passkeys.credential_id", "passkeys.public_key", "recovery_codes.hash", "factor_challenges.hash"),
 }
 """Columns of bytes that are not sealed by a data key."""
 
