@@ -5,8 +5,8 @@ Whoever reads clinical content waits until that is written down: no trail, no co
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -21,6 +21,15 @@ READ: Final = "read"
 SEARCH: Final = "search"
 LIST: Final = "list"
 
+TREATMENT: Final = "treatment"
+OPERATIONS: Final = "operations"
+EMERGENCY: Final = "emergency"
+OWN: Final = "own"
+EXPORT: Final = "export"
+PURPOSES: Final = (TREATMENT, OPERATIONS, EMERGENCY, OWN, EXPORT)
+"""What something was done for: treating patients, running the place, an emergency (`services/emergency_access.py`),
+one's own account, handing data out."""
+
 EVENTS_WAITING_MAX: Final = 10_000
 """Events that a gateway has not written yet; past it, what would be audited is refused (503)."""
 EVENTS_PER_BATCH_MAX: Final = 1_000
@@ -33,6 +42,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who (`actor`, a subject) did what (`action`) to which object of which patient.
 
     `outcome` is "" when it was allowed, else the code of the refusal. `organization_id`: whose trail this is in.
+    `purpose` is one of `PURPOSES` ("" in events of before there were any); `grant_id` the emergency access that it was
+    done under. `before`, `after`: sensitive fields that were changed, addresses masked; kept sealed.
     """
 
     at_ms: int
@@ -47,6 +58,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     device: str = ""
     correlation: str = ""
     position: int = 0
+    purpose: str = ""
+    grant_id: str = ""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,11 +141,28 @@ class Audit:
         reason: str = "",
         device: str = "",
         correlation: str = "",
+        purpose: str = OPERATIONS,
+        grant_id: str = "",
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write one event down; returns when it is durable. Raises `Unavailable` when it cannot be."""
+        """Write one event down; returns when it is durable. Raises `Unavailable` when it cannot be.
+
+        `before`, `after`: sensitive fields that it changed, by name; never a secret, addresses by `masked_email`.
+        """
         seen = Seen(kind=kind, id=id, patient_id=patient_id, organization_id=organization_id)
         await self.note_all(
-            actor, action, (seen,), outcome=outcome, reason=reason, device=device, correlation=correlation
+            actor,
+            action,
+            (seen,),
+            outcome=outcome,
+            reason=reason,
+            device=device,
+            correlation=correlation,
+            purpose=purpose,
+            grant_id=grant_id,
+            before=before,
+            after=after,
         )
 
     async def note_all(
@@ -143,6 +175,10 @@ class Audit:
         reason: str = "",
         device: str = "",
         correlation: str = "",
+        purpose: str = OPERATIONS,
+        grant_id: str = "",
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
     ) -> None:
         """As `note`, for every object of one answer."""
         if not objects:
@@ -163,6 +199,10 @@ class Audit:
                 reason=reason,
                 device=device,
                 correlation=correlation,
+                purpose=purpose,
+                grant_id=grant_id,
+                before=dict(before or {}),
+                after=dict(after or {}),
             )
             for seen in objects
         )
@@ -220,3 +260,10 @@ class Audit:
         else:
             for note in batch:
                 note.written.set_result(None)
+
+
+def masked_email(email: str) -> str:
+    """Enough to recognize an address by, for one who knows it: `a***@e***.com`."""
+    name, _, domain = email.partition("@")
+    host, dot, top = domain.rpartition(".")
+    return f"{name[:1]}***@{host[:1]}***{dot}{top}"

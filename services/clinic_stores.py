@@ -12,6 +12,7 @@ from services.session_listings import ListedSession, SessionFilter
 from services.stores import reachable
 from storage.audit import AuditFilter, AuditRecord, AuditTables
 from storage.audit_reading import AuditChain
+from storage.crypto import KeyRing
 from storage.db import Database
 from storage.documents import DocumentFilter as RecordFilter
 from storage.documents import DocumentTables
@@ -23,8 +24,8 @@ from storage.sessions import SessionTables
 class AuditStore:
     """`services.audit.AuditStore`."""
 
-    def __init__(self, database: Database) -> None:
-        self._tables = AuditTables(database)
+    def __init__(self, database: Database, keys: KeyRing | None = None) -> None:
+        self._tables = AuditTables(database, keys)
         self._chain = AuditChain(database)
 
     async def add(self, events: Sequence[Event]) -> None:

@@ -4,7 +4,7 @@ What may be done is the entity's to decide. Here is what it cannot know: which p
 has, and when somebody proved who they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -55,11 +55,12 @@ class Documents:
 
     async def get(self, sender: Sender, document_id: str, action: str = READ) -> Answered:
         """The document as it is now, to whoever may see it."""
+        reader, grant_id = await self._access.reader(sender, document_id)
         async with self._access.guarded(sender, action, document_id):
             answered = await self._entities.read(
-                DOCUMENT, document_id, actor=sender.actor, want=VIEW_JSON, correlation=sender.correlation
+                DOCUMENT, document_id, actor=reader, want=VIEW_JSON, correlation=sender.correlation
             )
-        await self._access.shown(sender, action, document_id, answered.view)
+        await self._access.shown(sender, action, document_id, answered.view, grant_id)
         return answered
 
     async def history(self, sender: Sender, document_id: str) -> Sequence[HistoryEntry]:
@@ -76,24 +77,31 @@ class Documents:
     async def list(
         self, sender: Sender, wanted: DocumentFilter, after: Place | None, limit: int
     ) -> tuple[Sequence[DocumentEntry], Place | None]:
-        """A page of one's organizations' documents, newest first, and where the next one begins (None: the last)."""
+        """A page of one's organizations' documents, newest first, and where the next one begins (None: the last).
+
+        Of one patient, also what emergency access has opened.
+        """
         return await self._found(sender, wanted, after, limit, shown=True)
 
     async def _found(
         self, sender: Sender, wanted: DocumentFilter, after: Place | None, limit: int, *, shown: bool
     ) -> tuple[Sequence[DocumentEntry], Place | None]:
+        grants: Mapping[str, str] = {}
         if wanted.location_id:
             location = await self._access.location(sender, wanted.location_id)
             own: tuple[str, ...] = (location.organization_id,)
         else:
             own = _own(sender.actor)
             if not own:
+                grants = await self._access.opened(sender.actor, wanted.patient_id)
+                own = tuple(sorted(grants))
+            if not own:
                 raise NotFound("There is no such list of documents.")
         wanted = msgspec.structs.replace(wanted, organization_ids=own)
         rows = await self._listings.documents(wanted, after, limit + 1)
         page = rows[:limit]
         if shown:
-            await self._access.listed(sender, wanted, page)
+            await self._access.listed(sender, wanted, page, grants)
         last = page[-1] if len(rows) > limit else None
         return page, None if last is None else Place(last.created_at_ms, last.id)
 

@@ -11,9 +11,11 @@ import msgspec
 import structlog
 from sqlalchemy import insert, select, update
 
-from storage.audit_chain import TEXTS, Head, hash_after
+from storage.audit_chain import TEXTS, Head, More, hash_after
+from storage.crypto import KeyRing, SealError
 from storage.db import Database
 from storage.models import AuditEvent, AuditHead
+from storage.sealed_columns import column_place
 from storage.times import from_ms, to_ms
 
 log = structlog.get_logger()
@@ -22,6 +24,8 @@ HEAD_LOGGED_EVERY: Final = 1_000
 """Events from one head in the log to the next: logs that leave the machine witness the chain."""
 
 _US_PER_MS: Final = 1_000
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[dict[str, Any], dict[str, Any]]).decode
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,10 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     device: str = ""
     correlation: str = ""
     position: int = 0
+    purpose: str = ""
+    grant_id: str = ""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,15 +61,17 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditTables:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: KeyRing | None = None) -> None:
+        """`keys` seal what was changed. Without any, no event may say so, and none that is read does."""
         self._database = database
+        self._keys = keys
 
     async def add(self, events: Sequence[AuditRecord]) -> None:
-        """All of them or none, at the end of the chain."""
+        """All of them or none, at the end of the chain. Raises `ValueError` for changes that nothing can seal."""
         async with self._database.session() as session:
             last = await session.execute(select(AuditHead.position, AuditHead.hash).with_for_update())
             before = Head(*last.one())
-            rows, head = _chained(before, events)
+            rows, head = _chained(before, events, self._keys)
             await session.execute(insert(AuditEvent), rows)
             await session.execute(update(AuditHead).values(position=head.position, hash=head.hash))
         if head.position // HEAD_LOGGED_EVERY > before.position // HEAD_LOGGED_EVERY:
@@ -82,21 +92,56 @@ class AuditTables:
         if wanted.before:
             query = query.where(AuditEvent.position < wanted.before)
         async with self._database.session() as session:
-            found = await session.scalars(query.order_by(AuditEvent.position.desc()).limit(limit))
-            return [_record(row) for row in found]
+            found = (await session.scalars(query.order_by(AuditEvent.position.desc()).limit(limit))).all()
+        if self._keys is not None and any(row.changes and self._keys.lacks(row.changes) for row in found):
+            await self._keys.refresh()
+        return [_record(row, self._keys) for row in found]
 
 
-def _chained(head: Head, events: Sequence[AuditRecord]) -> tuple[list[dict[str, Any]], Head]:
+def _chained(head: Head, events: Sequence[AuditRecord], keys: KeyRing | None) -> tuple[list[dict[str, Any]], Head]:
     """The rows of these events behind `head`, and the head after them."""
     rows: list[dict[str, Any]] = []
     for event in events:
         texts = {name: getattr(event, name) for name in TEXTS}
         position = head.position + 1
-        head = Head(position, hash_after(head.hash, position, event.at_ms * _US_PER_MS, texts.values()))
-        rows.append(texts | {"position": position, "at": from_ms(event.at_ms), "hash": head.hash})
+        more = More(event.purpose, event.grant_id, _sealed(event, position, keys))
+        head = Head(position, hash_after(head.hash, position, event.at_ms * _US_PER_MS, texts.values(), more))
+        place = {"position": position, "at": from_ms(event.at_ms), "hash": head.hash}
+        rows.append(texts | more._asdict() | place)
     return rows, head
 
 
-def _record(row: AuditEvent) -> AuditRecord:
+def _sealed(event: AuditRecord, position: int, keys: KeyRing | None) -> bytes:
+    if not event.before and not event.after:
+        return b""
+    if keys is None:
+        raise ValueError("what was changed cannot be written without keys")
+    return keys.seal(_pack((event.before, event.after)), _place(position))
+
+
+def _record(row: AuditEvent, keys: KeyRing | None) -> AuditRecord:
     texts = {name: getattr(row, name) for name in TEXTS}
-    return AuditRecord(**texts, at_ms=to_ms(row.at), position=row.position)
+    before, after = ({}, {}) if keys is None or not row.changes else _opened(row, keys)
+    return AuditRecord(
+        **texts,
+        at_ms=to_ms(row.at),
+        position=row.position,
+        purpose=row.purpose,
+        grant_id=row.grant_id,
+        before=before,
+        after=after,
+    )
+
+
+def _opened(row: AuditEvent, keys: KeyRing) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The event is shown also if this does not open: that the chain is broken there is for the verification to say."""
+    try:
+        before, after = _unpack(keys.open(row.changes, _place(row.position)))
+    except SealError as error:
+        log.warning("audit_changes_unreadable", position=row.position, error=str(error))
+        return {}, {}
+    return before, after
+
+
+def _place(position: int) -> bytes:
+    return column_place("audit_events", "changes", str(position))

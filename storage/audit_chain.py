@@ -5,12 +5,17 @@ What is hashed after the 32 bytes of the hash before is msgpack of
     [1, position, microseconds since 1970 UTC, actor, action, kind, object_id, organization_id, patient_id,
      outcome, reason, device, correlation]
 
-The first event follows 32 zero bytes. This form is for ever: another one would be another number in front.
+The first event follows 32 zero bytes. An event that has more to say (a purpose, a grant, what was changed) is
+
+    [2, … as above …, purpose, grant_id, changes (bytes, as stored)]
+
+Which of the two an event is, is told by what it has: one that is given something later, or loses all of it, does not
+follow any more. Both forms are for ever: another one would be another number in front.
 """
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -21,7 +26,11 @@ TEXTS: Final = (
 )
 """The hashed columns of text, in their order."""
 
+MORE: Final = ("purpose", "grant_id", "changes")
+"""The columns hashed besides, in their order, unless all are empty."""
+
 _FORMAT: Final = 1
+_FORMAT_WITH_MORE: Final = 2
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -38,6 +47,17 @@ class Head(msgspec.Struct, frozen=True):
 START: Final = Head(0, bytes(HASH_BYTES))
 
 
+class More(NamedTuple):
+    """In the order of `MORE`."""
+
+    purpose: str = ""
+    grant_id: str = ""
+    changes: bytes = b""
+
+
+NO_MORE: Final = More()
+
+
 class Link(msgspec.Struct, frozen=True):
     """An event as it is stored; `texts` in the order of `TEXTS`."""
 
@@ -45,6 +65,7 @@ class Link(msgspec.Struct, frozen=True):
     at_us: int
     texts: tuple[str, ...]
     hash: bytes
+    more: More = NO_MORE
 
 
 def parse_head(text: str) -> Head:
@@ -56,9 +77,12 @@ def parse_head(text: str) -> Head:
     return head
 
 
-def hash_after(previous: bytes, position: int, at_us: int, texts: Iterable[str]) -> bytes:
+def hash_after(previous: bytes, position: int, at_us: int, texts: Iterable[str], more: More = NO_MORE) -> bytes:
     """The hash of an event that follows the one with the hash `previous`."""
-    return hashlib.sha256(previous + _encode((_FORMAT, position, at_us, *texts))).digest()
+    fields: tuple[Any, ...] = (_FORMAT, position, at_us, *texts)
+    if more != NO_MORE:
+        fields = (_FORMAT_WITH_MORE, *fields[1:], *more)
+    return hashlib.sha256(previous + _encode(fields)).digest()
 
 
 class ChainWalk:
@@ -72,7 +96,7 @@ class ChainWalk:
         """Go on with these; returns the first that does not follow from what came before, and stops there."""
         for link in links:
             after = self.head
-            expected = hash_after(after.hash, link.position, link.at_us, link.texts)
+            expected = hash_after(after.hash, link.position, link.at_us, link.texts, link.more)
             if link.position <= after.position or link.hash != expected:
                 return link
             self.head = Head(link.position, link.hash)

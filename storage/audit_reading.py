@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import text
 
-from storage.audit_chain import START, TEXTS, ChainWalk, Head, Link
+from storage.audit_chain import MORE, START, TEXTS, ChainWalk, Head, Link, More
 from storage.db import Database
 
 PAGE_EVENTS: Final = 2_000
@@ -23,7 +23,8 @@ OTHER_HEAD: Final = "other_head"
 
 _LINKS: Final = text(
     "SELECT position, (extract(epoch FROM at) * 1000000)::bigint, hash, "  # noqa: S608 - of constants only
-    f"{', '.join(TEXTS)} FROM audit_events WHERE position > :after AND position <= :last ORDER BY position LIMIT :limit"
+    f"{', '.join((*MORE, *TEXTS))} FROM audit_events "
+    "WHERE position > :after AND position <= :last ORDER BY position LIMIT :limit"
 )
 _HEAD: Final = text("SELECT position, hash FROM audit_head")
 _AT: Final = text("SELECT position, hash FROM audit_events WHERE position <= :position ORDER BY position DESC LIMIT 1")
@@ -93,7 +94,7 @@ class AuditChain:
     async def _links(self, after: int, last: int, limit: int) -> list[Link]:
         async with self._database.session() as session:
             rows = await session.execute(_LINKS, {"after": after, "last": last, "limit": limit})
-            return [Link(row[0], row[1], tuple(row[3:]), row[2]) for row in rows]
+            return [Link(row[0], row[1], tuple(row[6:]), row[2], More(*row[3:6])) for row in rows]
 
     async def _at(self, position: int) -> Head:
         """The event there or, if there is none, the one before."""

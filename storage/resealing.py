@@ -41,7 +41,7 @@ Progress = Callable[[SealedColumn, Resealed], None]
 async def reseal(
     url: str, keys: KeyRing, columns: Sequence[SealedColumn], progress: Progress | None = None
 ) -> Resealed:
-    """Walk `columns` once. `progress` is told after each page.
+    """Walk `columns` once, but for fixed ones. `progress` is told after each page.
 
     Raises `OSError`, `JournalError`, `EncryptionKeyError`.
     """
@@ -49,6 +49,8 @@ async def reseal(
     connection = await connect(url, _APPLICATION, STATEMENT_SECONDS)
     try:
         for column in columns:
+            if column.fixed:
+                continue
             after: tuple[Any, ...] = ()
             while rows := await _page(connection, column, after, keys.current):
                 await _reseal_page(connection, keys, column, rows, total)

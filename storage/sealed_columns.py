@@ -28,7 +28,7 @@ class SealedColumn(msgspec.Struct, frozen=True):
     """A column of sealed bytes; of the runtime's tables, for one `kind`.
 
     `key`: the columns, with their types, that tell one row from another in the order in which they are walked.
-    `also`: what `place` is given after them. Values may be NULL.
+    `also`: what `place` is given after them. Values may be NULL. `fixed`: never sealed anew.
     """
 
     table: str
@@ -37,6 +37,7 @@ class SealedColumn(msgspec.Struct, frozen=True):
     place: Callable[..., bytes]
     kind: str = ""
     also: tuple[str, ...] = ()
+    fixed: bool = False
 
     @property
     def name(self) -> str:
@@ -50,9 +51,15 @@ PLAIN: Final = (
     ("user_positions", "position", "user_id", "text"),
     ("one_time_tokens", "payload", "hash", "bytea"),
     ("refresh_tokens", "successor", "hash", "bytea"),
-)
     ("totp_factors", "secret", "id", "text"),
+    ("emergency_access", "reason", "id", "text"),
+    ("emergency_access", "note", "id", "text"),
+)
 """Table, column, key and its type. A new sealed column belongs here, or its keys could be taken for unused."""
+
+
+FIXED: Final = (("audit_events", "changes", "position", "bigint"),)
+"""Likewise, of rows that may never be changed: they stay under the key that sealed them, which stays readable."""
 
 
 def sealed_columns(kinds: Sequence[str]) -> list[SealedColumn]:
@@ -66,4 +73,7 @@ def sealed_columns(kinds: Sequence[str]) -> list[SealedColumn]:
         columns.append(SealedColumn("snapshots", "data", (("id", "text"),), place, kind, more))
     for table, column, name, type_ in PLAIN:
         columns.append(SealedColumn(table, column, ((name, type_),), partial(column_place, table, column)))
+    for table, column, name, type_ in FIXED:
+        place = partial(column_place, table, column)
+        columns.append(SealedColumn(table, column, ((name, type_),), place, fixed=True))
     return columns

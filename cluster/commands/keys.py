@@ -24,6 +24,8 @@ from storage.settings import Settings
 T = TypeVar("T")
 
 COLUMNS: Final = sealed_columns(sorted(name for name, kind in KINDS.items() if kind.sensitive))
+CHANGEABLE: Final = [column for column in COLUMNS if not column.fixed]
+"""What can be sealed anew: only that keeps a key from being retired. A retired one still opens the rest."""
 
 NewKeyOption = Annotated[
     Path | None, typer.Option("--new-key-file", help=f"File with the new key in base64; needed if {SETTING} is set.")
@@ -98,7 +100,7 @@ def retire(key_id: Annotated[int, typer.Argument(metavar="ID")], data: DataOptio
     with database_for_command(settings_with(data)) as url:
         if key_id not in {key.id for key in _run(url, read_data_keys(url))}:
             raise NotFoundError(f"there is no data key {key_id}")
-        used = _run(url, key_usage(url, COLUMNS)).get(key_id, 0)
+        used = _run(url, key_usage(url, CHANGEABLE)).get(key_id, 0)
         if used:
             raise ClusterError(f"data key {key_id} seals {used} values: `atrium keys reseal` first")
         if not _run(url, retire_data_key(url, key_id)):
@@ -141,8 +143,8 @@ async def _reseal(settings: Settings, url: str) -> tuple[Resealed, int]:
         def progress(column: SealedColumn, done: Resealed) -> None:
             shown.update(task, description=f"{column.name}: {done.walked} walked, {done.resealed} sealed anew")
 
-        done = await reseal(url, keys, COLUMNS, progress)
-    used = await key_usage(url, COLUMNS)
+        done = await reseal(url, keys, CHANGEABLE, progress)
+    used = await key_usage(url, CHANGEABLE)
     return done, sum(count for key, count in used.items() if key != keys.current)
 
 

@@ -1,6 +1,6 @@
 """The audit trail over HTTP, for admins of the organization that it is of."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
@@ -28,6 +28,10 @@ class _Shown(msgspec.Struct, omit_defaults=True, kw_only=True):
     reason: str = ""
     device: str = ""
     correlation: str = ""
+    purpose: str = ""
+    grant_id: str = ""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
 
 
 @router.get("/audit", response_model=AuditPage, responses=problems(_404="Not an admin."))

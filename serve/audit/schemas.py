@@ -1,11 +1,12 @@
 """Queries and documentation of the audit trail."""
 
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
 from domain.text import ID_LENGTH_MAX
 from serve.platform.schemas import Moment, PageQuery, Query
+from services.audit import PURPOSES
 
 
 class AuditQuery(PageQuery):
@@ -55,6 +56,10 @@ class AuditEvent(BaseModel):
     reason: str | None = None
     device: str | None = None
     correlation: str | None = None
+    purpose: str | None = Field(None, examples=list(PURPOSES), description="Left out: from before it was asked for.")
+    grant_id: str | None = Field(None, description="The emergency access under which it was done.")
+    before: dict[str, Any] | None = Field(None, description="Sensitive fields before a change; addresses are masked.")
+    after: dict[str, Any] | None = None
 
 
 class AuditPage(BaseModel):

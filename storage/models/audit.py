@@ -1,13 +1,16 @@
 """The audit trail: who read, searched or was refused what. Rows are only ever added; a trigger sees to it."""
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import Base, Big, Blob, Id, Label, Moment, Small
 
 
 class AuditEvent(Base):
-    """One event. Positions rise in the order of commits. Ids only: nothing of a person is in here.
+    """One event. Positions rise in the order of commits. Ids only: nothing of a person lies open in here.
+
+    `changes` is empty, or sealed: what sensitive fields were before and after. `grant_id` names the emergency access
+    under which it happened.
 
     `hash` is SHA-256 of the hash before it and of the event: see `storage/audit_chain.py`.
     """
@@ -33,6 +36,9 @@ class AuditEvent(Base):
     correlation: Mapped[Label]
     organization_id: Mapped[Id]
     hash: Mapped[Blob]
+    purpose: Mapped[Label] = mapped_column(server_default="")
+    grant_id: Mapped[Id] = mapped_column(server_default="")
+    changes: Mapped[Blob] = mapped_column(server_default=text("''::bytea"))
 
 
 class AuditHead(Base):

@@ -27,6 +27,7 @@ async def test_a_reading_names_the_patient_and_the_document(charting: Charting) 
         "organization_id": CLINIC,
         "patient_id": PATIENT,
         "correlation": "request-1",
+        "purpose": "treatment",
     }
 
 

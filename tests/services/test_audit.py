@@ -8,7 +8,7 @@ from actors.runtime.entity import Actor
 from domain.errors import NotFound, Unavailable
 from domain.ids import new_id
 from services import audit
-from services.audit import READ, Audit, Event, EventFilter, Seen
+from services.audit import READ, Audit, Event, EventFilter, Seen, masked_email
 from tests.serve.clinic import CLINIC, OTHER_CLINIC, MemoryAudit
 from tests.serve.house import ManualClock
 
@@ -55,6 +55,7 @@ async def test_a_note_returns_when_it_is_written():
         object_id="d1",
         patient_id="p1",
         device="t1",
+        purpose="operations",
     )
 
 
@@ -135,3 +136,11 @@ async def test_only_who_runs_the_platform_may_have_the_chain_verified():
     for other in (PIA, ADA, Actor(new_id(), ("customer",))):
         with pytest.raises(NotFound):
             await trail.verify(other, after=0, limit=10)
+
+
+@pytest.mark.parametrize(
+    ("address", "masked"),
+    [("ada@example.test", "a***@e***.test"), ("b@x.co.uk", "b***@x***.uk"), ("c@localhost", "c***@***localhost")],
+)
+def test_a_masked_address_keeps_no_more_than_its_first_letters(address, masked):
+    assert masked_email(address) == masked

@@ -7,6 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from storage.audit import AuditFilter, AuditRecord, AuditTables
+from storage.audit_reading import AuditChain
+from storage.crypto import KeyRing
 
 pytestmark = pytest.mark.stack
 
@@ -38,6 +40,28 @@ async def test_an_event_reads_back_as_it_was_written(database):
     (found,) = await tables.events(AuditFilter(organization_ids=("o1",)), 10)
     assert found.position > 0
     assert msgspec.structs.replace(found, position=0) == full
+
+
+async def test_a_purpose_a_grant_and_what_was_changed_read_back_and_lie_sealed(database):
+    keys = KeyRing.ephemeral()
+    tables = AuditTables(database, keys)
+    full = event(purpose="operations", grant_id="g1", before={"roles": ["admin"]}, after={"email": "a***@e***.test"})
+    await tables.add([full, event()])
+    plain, found = await tables.events(AuditFilter(organization_ids=("o1",)), 10)
+    assert msgspec.structs.replace(found, position=0) == full
+    assert (plain.before, plain.after) == ({}, {})
+    async with database.session() as session:
+        kept = (await session.execute(sa.text("SELECT changes FROM audit_events ORDER BY position"))).scalars().all()
+    assert b"admin" not in kept[0]
+    assert kept[1] == b""
+    (_, unreadable) = await AuditTables(database, KeyRing.ephemeral()).events(AuditFilter(organization_ids=("o1",)), 10)
+    assert (unreadable.purpose, unreadable.before) == ("operations", {})
+    assert (await AuditChain(database).verify()).broken is None
+
+
+async def test_what_was_changed_is_not_written_without_keys(database):
+    with pytest.raises(ValueError, match="without keys"):
+        await AuditTables(database).add([event(before={"roles": []}, after={"roles": ["admin"]})])
 
 
 async def test_events_are_found_by_object_actor_and_patient_of_ones_own_organizations(database):

@@ -2,13 +2,18 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from storage.audit_chain import START, TEXTS, ChainWalk, Head, Link, hash_after, parse_head
+from storage.audit_chain import MORE, NO_MORE, START, TEXTS, ChainWalk, Head, Link, More, hash_after, parse_head
 
 EVENTS = st.lists(
-    st.tuples(st.integers(0, 2**50), st.tuples(*[st.text(max_size=6)] * len(TEXTS)), st.integers(1, 3)),
+    st.tuples(
+        st.integers(0, 2**50),
+        st.tuples(*[st.text(max_size=6)] * len(TEXTS)),
+        st.integers(1, 3),
+        st.builds(More, st.sampled_from(("", "treatment")), st.sampled_from(("", "g1")), st.binary(max_size=3)),
+    ),
     min_size=2,
     max_size=12,
 )
@@ -16,10 +21,10 @@ EVENTS = st.lists(
 
 def chain(events):
     head, links = START, []
-    for at_us, texts, step in events:
+    for at_us, texts, step, more in events:
         position = head.position + step
-        head = Head(position, hash_after(head.hash, position, at_us, texts))
-        links.append(Link(position, at_us, texts, head.hash))
+        head = Head(position, hash_after(head.hash, position, at_us, texts, more))
+        links.append(Link(position, at_us, texts, head.hash, more))
     return links
 
 
@@ -48,11 +53,15 @@ def test_an_altered_event_is_found_where_it_is(events, data):
     links = chain(events)
     at = data.draw(st.integers(0, len(links) - 1))
     was = links[at]
-    field = data.draw(st.sampled_from(("at_us", "texts", "hash", "position")))
+    field = data.draw(st.sampled_from(("at_us", "texts", "hash", "position", *MORE)))
     if field == "at_us":
         new = msgspec.structs.replace(was, at_us=was.at_us + 1)
     elif field == "position":
         new = msgspec.structs.replace(was, position=was.position + data.draw(st.sampled_from((-1, 1))))
+    elif field in MORE:
+        other = data.draw(st.sampled_from((b"", b"x", b"y") if field == "changes" else ("", "emergency", "g2")))
+        assume(other != getattr(was.more, field))
+        new = msgspec.structs.replace(was, more=was.more._replace(**{field: other}))
     elif field == "hash":
         new = msgspec.structs.replace(was, hash=was.hash[:-1] + bytes([was.hash[-1] ^ 1]))
     else:
@@ -101,6 +110,13 @@ def test_an_event_put_in_is_found_there_or_right_behind_it(events, data):
     assert first_wrong(changed, end(links)) in (at, at + 1)
 
 
+def test_what_an_event_of_before_never_had_cannot_be_put_into_it():
+    (link,) = chain([(0, ("x",) * len(TEXTS), 1, NO_MORE)])
+    for more in (More("emergency"), More(grant_id="g1"), More(changes=b"x")):
+        assert ChainWalk().take([msgspec.structs.replace(link, more=more)]) is not None
+    assert ChainWalk().take([link]) is None
+
+
 def test_texts_are_not_run_together():
     assert hash_after(START.hash, 1, 0, ("ab", "c")) != hash_after(START.hash, 1, 0, ("a", "bc"))
 
@@ -109,6 +125,10 @@ def test_the_form_of_what_is_hashed_stays():
     texts = ("u1", "read", "document", "d1", "o1", "p1", "", "", "", "c1")
     assert hash_after(START.hash, 1, 1_772_357_400_123_000, texts).hex() == (
         "f15b96aac95058ba92d03aab5a46810532bc3e85ea512b515e4f2dd65d34f125"
+    )
+    more = More("emergency", "g1", b"sealed")
+    assert hash_after(START.hash, 1, 1_772_357_400_123_000, texts, more).hex() == (
+        "c6b667efc1891eefbac167e00039c5c8db3567062ca08a9cbc71d0c789327ff3"
     )
 
 

@@ -11,6 +11,7 @@ from storage import audit_reading, migrate
 from storage.audit import AuditTables
 from storage.audit_chain import START, Head
 from storage.audit_reading import ALTERED, INSERTED, MISSING, OTHER_HEAD, AuditChain, Break
+from storage.crypto import KeyRing
 from storage.db import make_engine
 from tests.storage.test_audit import READ, event
 
@@ -19,9 +20,12 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 async def chain(database):
-    tables = AuditTables(database)
+    """The events of the first two batches are of the first form, the others have more to say."""
+    tables = AuditTables(database, KeyRing.ephemeral())
     for batch in range(4):
-        await tables.add([event(object_id=f"d{batch}-{number}", device="é\U0001f5d2") for number in range(3)])
+        more = {"purpose": "operations", "grant_id": "g1", "after": {"roles": ["admin"]}} if batch > 1 else {}
+        batches = [event(object_id=f"d{batch}-{number}", device="é\U0001f5d2", **more) for number in range(3)]
+        await tables.add(batches)
     return AuditChain(database)
 
 
@@ -54,6 +58,11 @@ async def test_an_empty_trail_is_right(database):
         "patient_id = ''",
         "hash = decode(repeat('00', 32), 'hex')",
         "position = 700",
+        "purpose = 'treatment'",
+        "purpose = ''",
+        "grant_id = 'g2'",
+        "changes = set_byte(changes, 20, get_byte(changes, 20) # 1)",
+        "changes = ''",
     ],
 )
 async def test_an_altered_row_is_found_where_it_is(database, chain, change):
