@@ -24,12 +24,15 @@ from serve.limits import DEFAULTS, GatewayLimits
 from serve.live.adapters import AuditWitness, TokenAuthenticator
 from serve.live.ledger import SessionLedger
 from serve.platform.browsers import Browsers, origins_of
+from serve.platform.outgoing_metrics import OutgoingCollector
 from serve.platform.rate_limits import RateLimiter, rate_limits_of
 from services.accounts.accounts import Accounts, postgres_stores
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
 from services.entities import CART
 from services.health import Health
-from services.mail.mailer import mailer_for
+from services.mail.guarded import guarded_mailer
+from services.outgoing.addresses import networks_of
+from services.outgoing.client import Outgoing
 from services.signing_keys import load_or_create_signing_key
 from services.stores import CatalogStore, DeadLetters, Listings, LocationStore
 from services.tokens import Tokens, rules_of
@@ -67,6 +70,8 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         rules=rules_of(settings),
     )
 
+    outgoing = Outgoing(private=networks_of(settings.outgoing_private_networks))
+
     async def database_answers() -> None:
         async with database.session() as session:
             await session.execute(text("SELECT 1"))
@@ -95,7 +100,11 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         tokens=tokens,
         clock=clock,
         keys=keys,
-        health=Health({"database": database_answers, "entities": entities_answer}, {"redis": redis_answers}),
+        health=Health(
+            {"database": database_answers, "entities": entities_answer},
+            {"redis": redis_answers, "outgoing": outgoing.breakers.check},
+        ),
+        outgoing=outgoing,
         limits=config.limits,
     )
     live = Gateway(
@@ -116,7 +125,7 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
     accounts = runtime.accounts = Accounts(
         postgres_stores(database, keys),
         tokens,
-        mailer_for(settings, clock),
+        guarded_mailer(settings, clock, outgoing.breakers),
         runtime.audit,
         clock,
         sender=settings.mail_from,
@@ -131,6 +140,7 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         refreshing.cancel()
         await live.stop()
         await accounts.close()
+        await outgoing.close()
         await runtime.audit.close()
         await client.close()
         await counters.close()
@@ -140,7 +150,9 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
 
 
 def _expose(runtime: GatewayRuntime, live: Gateway, client: EntityClient) -> None:
-    """Gauges of what the parts count themselves."""
+    """Figures of what the parts count themselves."""
+    if runtime.outgoing is not None:
+        runtime.registry.register(OutgoingCollector(runtime.gateway_id, runtime.outgoing.breakers))
     figures = {
         "atrium_live_sockets": ("WebSockets open.", lambda: float(len(live))),
         "atrium_entity_requests_pending": ("Commands and reads without an answer yet.", lambda: float(client.pending)),

@@ -35,6 +35,7 @@ from services.merchants import MerchantCache
 from services.orders import Orders
 from services.organizations import Organizations, OrganizationStore
 from services.placement import Placements
+from services.outgoing.client import Outgoing
 from services.products import ProductCache
 from services.quarantine import Quarantine
 from services.rooms import Rooms
@@ -71,6 +72,7 @@ class GatewayRuntime:
     kinds: Mapping[str, EntityKind[Any]] = field(default_factory=lambda: KINDS)
     limits: GatewayLimits = DEFAULTS
     limiter: Limiter | None = None
+    outgoing: Outgoing | None = None
     browsers: Browsers = field(default_factory=Browsers)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics: HttpMetrics = field(init=False)

@@ -144,6 +144,12 @@ class Settings(BaseSettings):
         description="Web application that mails link to, as <app_url>/verify-email#token=…; unset: mails have a code.",
     )
 
+    outgoing_private_networks: str = Field(
+        default="",
+        description="Networks of private addresses that outgoing HTTP may call, also without TLS: 10.1.0.0/16,::1 "
+        "(separated by commas); unset: public addresses only.",
+    )
+
     log_level: LogLevel = Field(default="info", description="Least severe level that is logged.")
     log_json: bool = Field(default=False, description="Log lines as JSON (true) or for people (false).")
 
@@ -168,7 +174,7 @@ class Settings(BaseSettings):
             raise ValueError("must start with smtp:// or smtps://")
         return value
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "outgoing_private_networks")
     @classmethod
     def _are_networks(cls, value: str) -> str:
         for part in value.split(","):

@@ -14,10 +14,10 @@ import aiosmtplib
 
 from domain.times import to_datetime
 from services.lookups import Clock
+from services.outgoing.limits import DEFAULTS as OUTGOING
 from storage.settings import Settings
 
 MAIL_FOLDER: Final = "mail"
-_TIMEOUT_S: Final = 20.0
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 
 
@@ -30,13 +30,18 @@ class SmtpMailer:
     """One connection a message. `smtps://` is TLS from the start; `smtp://` takes STARTTLS where it is offered,
     and insists on it before it sends a password."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = OUTGOING.mail_seconds) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or "localhost"
         self._port = parts.port or _PORTS[parts.scheme]
         self._user = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password) if parts.password else None
         self._tls = parts.scheme == "smtps"
+        self._timeout_s = timeout_s
+
+    @property
+    def server(self) -> str:
+        return f"{self._host}:{self._port}"
 
     async def send(self, message: EmailMessage) -> None:
         await aiosmtplib.send(
@@ -47,7 +52,7 @@ class SmtpMailer:
             password=self._password,
             use_tls=self._tls,
             start_tls=False if self._tls else (True if self._user else None),
-            timeout=_TIMEOUT_S,
+            timeout=self._timeout_s,
         )
 
 
