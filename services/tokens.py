@@ -1,8 +1,9 @@
 """Who is asking: RS256 access tokens, and share tokens that open one order to whoever holds the link.
 
 Claims of an access token: `iss`, `aud`, `sub` (a user's UUID or `guest:<uuid>`), `roles`, `orgs`, `iat`,
-`exp`; `auth_time` when somebody proved who they are, `amr` and `acr` how. A share token has another audience and
-names its order, so that neither passes for the other.
+`exp`; `auth_time` when somebody proved who they are, `amr` and `acr` how; `sid`, their login, and `iat_ms`, since when
+what it says was so: by these it can be taken back. A share token has another audience and names its order, so that
+neither passes for the other.
 """
 
 import hashlib
@@ -18,7 +19,9 @@ from actors.runtime.entity import Actor
 from domain.errors import Forbidden, Unauthenticated
 from domain.ids import is_uuid, new_id
 from domain.times import SECOND_MS
+from services.revocation_list import RevocationList
 from services.signing_keys import SigningKey, public_jwk
+from storage.accounts.revocations import Ending
 from storage.settings import Settings
 
 GUEST_PREFIX: Final = "guest:"
@@ -79,10 +82,24 @@ class Verified(msgspec.Struct, frozen=True):
     """When they proved who they are (seconds since the epoch); 0: they did not, as guests."""
     amr: tuple[str, ...] = ()
     """How: `pwd`, `otp`, `pop` (a passkey), `mfa`."""
+    login: str = ""
+    """The login that it is of, "" for none (guests, `atrium token`)."""
+    issued_ms: int = 0
+
+    @property
+    def subject(self) -> str:
+        return self.actor.subject
+
+    @property
+    def organizations(self) -> tuple[str, ...]:
+        return self.actor.organizations
 
 
 class Tokens:
-    """Issues tokens when it has a private key, verifies with the public ones, remembers what it verified."""
+    """Issues tokens when it has a private key, verifies with the public ones, remembers what it verified.
+
+    `revoked` is what has been taken back; whoever takes something back puts it there (`Revocations`).
+    """
 
     def __init__(
         self,
@@ -92,6 +109,7 @@ class Tokens:
         verifying: Mapping[str, RSAPublicKey] | None = None,
         rules: TokenRules | None = None,
     ) -> None:
+        self.revoked = RevocationList()
         self._clock = clock
         self._signing = signing
         self._keys = dict(verifying or {})
@@ -114,11 +132,15 @@ class Tokens:
         ttl_seconds: int | None = None,
         auth_time: int | None = None,
         amr: tuple[str, ...] = (),
+        login: str = "",
+        as_of_ms: int | None = None,
     ) -> str:
         """A signed access token. Raises `ValueError` for a subject or role that `verify` would refuse.
 
         `auth_time` (seconds) is when they proved who they are: None for now (a login), an earlier time for a
         token that only renews another one, 0 for never. `amr`: how they did; `acr` follows from it.
+        `login` is the login session that it is of. `as_of_ms` is when it was begun to look up what it says: None for
+        now. A role that is taken away in between takes it back.
         """
         _check_actor(subject, roles, organizations)
         claims: dict[str, Any] = {
@@ -126,7 +148,10 @@ class Tokens:
             "sub": subject,
             "roles": list(roles),
             "orgs": list(organizations),
+            "iat_ms": self._clock.now_ms() if as_of_ms is None else as_of_ms,
         }
+        if login:
+            claims["sid"] = login
         proved = self._now() if auth_time is None else auth_time
         if proved:
             claims["auth_time"] = proved
@@ -198,6 +223,9 @@ class Tokens:
         if seen.expires + self._rules.leeway_seconds <= self._now():
             self._seen.pop(key, None)
             raise Unauthenticated("the token has expired", code="token_expired")
+        ending = self.revoked.ending(seen)
+        if ending is not None:
+            raise taken_back(ending)
         return seen
 
     def _check(self, token: str, audience: str) -> Verified:
@@ -221,9 +249,13 @@ class Tokens:
         methods = claims.get("amr", [])
         if not isinstance(methods, list) or len(methods) > _METHODS_MAX or not all(type(one) is str for one in methods):
             raise _refused("the token's methods are not known")
+        login, issued_ms = claims.get("sid", ""), claims.get("iat_ms", issued * SECOND_MS)
+        if type(issued_ms) is not int or not (login == "" or (isinstance(login, str) and is_uuid(login))):
+            raise _refused("the token's login is not known")
         # Told by thousands of tokens: kept once.
         roles, organizations, amr = (tuple(map(sys.intern, each)) for each in (roles, organizations, methods))
-        return Verified(Actor(claims["sub"], roles, organizations), expires, auth_time=proved, amr=amr)
+        actor = Actor(claims["sub"], roles, organizations)
+        return Verified(actor, expires, auth_time=proved, amr=amr, login=login, issued_ms=issued_ms)
 
     def _decode(self, token: str, audience: str) -> dict[str, Any]:
         """Signature, algorithm, key, issuer and audience. Times are checked by our own clock afterwards."""
@@ -259,6 +291,12 @@ def _check_actor(subject: object, roles: object, organizations: object) -> None:
         isinstance(each, str) and is_uuid(each) for each in organizations
     ):
         raise ValueError("the token's organizations are not ids")
+
+
+def taken_back(ending: Ending) -> Unauthenticated:
+    if ending is Ending.OUTDATED:
+        return Unauthenticated("Their rights have changed: refresh the token.", code="token_outdated")
+    return Unauthenticated("The login has ended: log in again.", code="token_revoked")
 
 
 def _reauthenticate() -> Forbidden:

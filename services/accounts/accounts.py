@@ -1,14 +1,18 @@
 """All use-cases of accounts, put together from their parts once per gateway."""
 
+from services.accounts.alerts import AdminAlerts
 from services.accounts.limits import DEFAULTS, AccountLimits
 from services.accounts.logins import Logins
 from services.accounts.mailed import MailedTokens
 from services.accounts.members import Members
 from services.accounts.passwords import Passwords
+from services.accounts.people import People
+from services.accounts.preferences import PersonalSettings
 from services.accounts.profiles import Profiles
 from services.accounts.proving import Prover
 from services.accounts.recovery import Recovery
 from services.accounts.registration import Registration
+from services.accounts.revocations import Publisher, Revocations
 from services.accounts.store import AccountStores
 from services.audit import Audit
 from services.background import Background
@@ -19,6 +23,8 @@ from services.tokens import Tokens
 from storage.accounts.logins import LoginTables
 from storage.accounts.lookup import Vault
 from storage.accounts.memberships import MembershipTables
+from storage.accounts.people import PeopleTables
+from storage.accounts.revocations import RevocationTables
 from storage.accounts.users import UserTables
 from storage.crypto import KeyRing
 from storage.db import Database
@@ -39,18 +45,24 @@ class Accounts:
         app_url: str = "",
         limits: AccountLimits = DEFAULTS,
         passwords: Passwords | None = None,
+        publisher: Publisher | None = None,
     ) -> None:
+        """`publisher` tells the other gateways what was taken back."""
         self.background = Background(limits.background_tasks_max)
         self.passwords = passwords or Passwords(limits)
         post = Post(mailer, self.background, clock, sender=sender, app_url=app_url)
         mailed = MailedTokens(stores.users, post, clock, limits)
         prover = Prover(stores, self.passwords, clock, limits)
         self.limits = limits
+        revocations = self.revocations = Revocations(stores.revocations, tokens.revoked, clock, publisher)
         self.registration = Registration(stores.users, prover, self.passwords, mailed, post, clock)
-        self.recovery = Recovery(stores, prover, self.passwords, mailed, post, self.background, audit, clock)
-        self.logins = Logins(stores, tokens, prover, audit, clock, limits)
-        self.members = Members(stores, audit, clock)
+        self.recovery = Recovery(stores, prover, self.passwords, mailed, post, self.background, revocations, audit, clock)
+        self.logins = Logins(stores, tokens, prover, revocations, audit, clock, limits)
+        self.alerts = AdminAlerts(stores, post, self.background)
+        self.members = Members(stores, revocations, audit, clock)
         self.profiles = Profiles(stores.users, clock)
+        self.personal = PersonalSettings(stores.people, self.profiles, clock, limits)
+        self.people = People(stores, audit, clock, limits)
 
     async def close(self) -> None:
         await self.background.close()
@@ -59,4 +71,10 @@ class Accounts:
 
 def postgres_stores(database: Database, keys: KeyRing) -> AccountStores:
     vault = Vault(database, keys)
-    return AccountStores(UserTables(database, vault), LoginTables(database, vault), MembershipTables(database))
+    return AccountStores(
+        UserTables(database, vault),
+        LoginTables(database, vault),
+        MembershipTables(database),
+        PeopleTables(database, vault),
+        RevocationTables(database),
+    )

@@ -13,6 +13,7 @@ from services.accounts.emails import check_email
 from services.accounts.grants import Grant, grant_for
 from services.accounts.limits import AccountLimits
 from services.accounts.proving import Prover
+from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
 from services.audit import Audit
 from services.lookups import Clock
@@ -37,6 +38,7 @@ class Logins:
         stores: AccountStores,
         tokens: Tokens,
         prover: Prover,
+        revocations: Revocations,
         audit: Audit,
         clock: Clock,
         limits: AccountLimits,
@@ -44,6 +46,7 @@ class Logins:
         self._stores = stores
         self._tokens = tokens
         self._prover = prover
+        self._revocations = revocations
         self._audit = audit
         self._clock = clock
         self._limits = limits
@@ -73,8 +76,8 @@ class Logins:
         Raises `Invalid`, and `Forbidden` with code `not_a_member`.
         """
         check_text(device, "device", length_max=self._limits.device_characters_max)
-        grant = await self._grant(user, organization_id)
         now = self._clock.now_ms()
+        grant = await self._grant(user, organization_id)
         login = LoginRecord(
             id=new_id(),
             user_id=user.id,
@@ -89,7 +92,7 @@ class Logins:
         token = new_token()
         await self._stores.logins.open_login(login, token, now + self._limits.refresh_ttl_seconds * SECOND_MS)
         await self._audit.note(Actor(user.id), action, "login", login.id)
-        return self._opened(user, grant, login, token)
+        return self._opened(user, grant, login, token, now)
 
     async def refresh(self, token: str, organization_id: str | None = None) -> Opened:
         """The next refresh token, and an access token with the roles of now.
@@ -97,6 +100,7 @@ class Logins:
         `organization_id` None: as before ("" when they have no role there any more). Raises `Unauthenticated`
         (`refresh_token_invalid`, `refresh_token_reused`), `Forbidden` (`not_a_member`; the token is not used up).
         """
+        now = self._clock.now_ms()
         login = await self._stores.logins.login_of(token)
         user = None if login is None else await self._stores.users.user(login.user_id)
         if login is None or user is None or user.status is not UserStatus.ACTIVE:
@@ -108,7 +112,6 @@ class Logins:
             if organization_id is not None:
                 raise
             wanted, grant = "", await self._grant(user, "")
-        now = self._clock.now_ms()
         rotated = await self._stores.logins.rotate(
             token,
             new_token(),
@@ -118,26 +121,31 @@ class Logins:
             reuse_ms=self._limits.refresh_reuse_seconds * SECOND_MS,
         )
         if rotated.refused == "reused":
+            await self._revocations.spread()
             await self._audit.note(Actor(user.id), "refresh", "login", login.id, outcome="refresh_token_reused")
             raise Unauthenticated("This token was used before: log in again.", code="refresh_token_reused")
         if rotated.refused or rotated.login is None:
             raise _invalid_refresh()
-        return self._opened(user, grant, rotated.login, rotated.token)
+        return self._opened(user, grant, rotated.login, rotated.token, now)
 
-    async def reauthenticate(self, actor: Actor, password: str) -> Opened:
-        """A fresh access token, for what asks for a proof of who they are. Raises like `Prover.prove_again`."""
+    async def reauthenticate(self, actor: Actor, password: str, login_id: str = "") -> Opened:
+        """A fresh access token of the login `login_id`, for what asks for a proof of who they are.
+
+        Raises like `Prover.prove_again`.
+        """
+        now = self._clock.now_ms()
         proved = await self._prover.prove_again(actor.subject, password, "password")
         grant = await self._grant(proved, actor.organizations[0] if actor.organizations else "")
         await self._audit.note(Actor(proved.id), "reauthenticate", "user", proved.id)
-        return Opened(
-            user=proved, grant=grant, access_token=self._access(proved, grant, self._clock.now_ms(), ("pwd",))
-        )
+        access = self._access(proved, grant, self._clock.now_ms(), ("pwd",), login_id, now)
+        return Opened(user=proved, grant=grant, access_token=access)
 
     async def logout(self, token: str) -> None:
         """End the login of this refresh token, used up or not; nothing for an unknown one."""
         login = await self._stores.logins.login_of(token)
         if login is not None:
             await self._stores.logins.revoke(login.user_id, login.id, "logout", self._clock.now_ms())
+            await self._revocations.spread()
 
     async def list(self, user_id: str) -> Sequence[LoginRecord]:
         return await self._stores.logins.live_logins(user_id, self._clock.now_ms())
@@ -147,6 +155,7 @@ class Logins:
         count = await self._stores.logins.revoke(user_id, login_id, "revoked", self._clock.now_ms())
         if login_id and not count:
             raise NotFound("There is no such session.")
+        await self._revocations.spread()
         await self._audit.note(Actor(user_id), "sessions_revoked", "user", user_id)
         return count
 
@@ -154,12 +163,22 @@ class Logins:
         memberships = await self._stores.members.memberships(user.id) if organization_id else ()
         return grant_for(user, memberships, organization_id, self._limits.organizations_per_token_max)
 
-    def _access(self, user: UserRecord, grant: Grant, auth_time_ms: int, amr: tuple[str, ...]) -> str:
-        auth_time = auth_time_ms // SECOND_MS
-        return self._tokens.issue(user.id, grant.roles, grant.organizations, auth_time=auth_time, amr=amr)
+    def _access(
+        self, user: UserRecord, grant: Grant, auth_time_ms: int, amr: tuple[str, ...], login_id: str, as_of_ms: int
+    ) -> str:
+        """`as_of_ms` is from before their roles were looked up."""
+        return self._tokens.issue(
+            user.id,
+            grant.roles,
+            grant.organizations,
+            auth_time=auth_time_ms // SECOND_MS,
+            amr=amr,
+            login=login_id,
+            as_of_ms=as_of_ms,
+        )
 
-    def _opened(self, user: UserRecord, grant: Grant, login: LoginRecord, token: str) -> Opened:
-        access = self._access(user, grant, login.auth_time_ms, login.amr)
+    def _opened(self, user: UserRecord, grant: Grant, login: LoginRecord, token: str, as_of_ms: int) -> Opened:
+        access = self._access(user, grant, login.auth_time_ms, login.amr, login.id, as_of_ms)
         return Opened(user=user, grant=grant, access_token=access, login=login, refresh_token=token)
 
 

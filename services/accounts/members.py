@@ -8,6 +8,7 @@ import msgspec
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, NotFound, invalid_field
 from services.accounts.emails import check_email
+from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
 from services.audit import Audit
 from services.lookups import Clock
@@ -25,8 +26,9 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Members:
-    def __init__(self, stores: AccountStores, audit: Audit, clock: Clock) -> None:
+    def __init__(self, stores: AccountStores, revocations: Revocations, audit: Audit, clock: Clock) -> None:
         self._stores = stores
+        self._revocations = revocations
         self._audit = audit
         self._clock = clock
 
@@ -81,11 +83,13 @@ class Members:
     ) -> None:
         """Take a role from somebody, or with "" all of them. Raises `NotFound`, `Conflict` (`last_admin`)."""
         _admins_only(actor, organization_id)
-        removed = await self._stores.members.remove_memberships(organization_id, user_id, role, ADMIN)
+        now = self._clock.now_ms()
+        removed = await self._stores.members.remove_memberships(organization_id, user_id, role, ADMIN, now)
         if removed is None:
             raise Conflict("Somebody has to be admin here: name another one first.", code="last_admin")
         if not removed:
             raise NotFound("There is no such member.")
+        await self._revocations.outdate(user_id)  # again: what was looked up while this was being written
         await self._note(actor, "member_removed", user_id, organization_id, correlation)
 
     async def _note(self, actor: Actor, action: str, user_id: str, organization_id: str, correlation: str) -> None:

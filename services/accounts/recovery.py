@@ -6,6 +6,7 @@ from services.accounts.mailed import MailedTokens
 from services.accounts.passwords import Passwords
 from services.accounts.proving import Prover
 from services.accounts.registration import spent_token
+from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
 from services.audit import Audit
 from services.background import Background
@@ -24,6 +25,7 @@ class Recovery:
         mailed: MailedTokens,
         post: Post,
         background: Background,
+        revocations: Revocations,
         audit: Audit,
         clock: Clock,
     ) -> None:
@@ -34,6 +36,7 @@ class Recovery:
         self._mailed = mailed
         self._post = post
         self._background = background
+        self._revocations = revocations
         self._audit = audit
         self._clock = clock
 
@@ -54,6 +57,7 @@ class Recovery:
         await self._passwords.check(password, "password", (user.email, user.name))
         if not await self._users.reset_password(found, await self._passwords.hash(password), now):
             raise spent_token()
+        await self._revocations.spread()
         await self._logins.forget_attempts(user.email)
         self._post.send("password_changed", user.email, user.locale)
         await self._audit.note(Actor(user.id), "password_reset", "user", user.id)
@@ -66,6 +70,7 @@ class Recovery:
         now = self._clock.now_ms()
         await self._users.change_password(user.id, await self._passwords.hash(password), now)
         await self._logins.revoke(user.id, "", "password_changed", now)
+        await self._revocations.spread()
         self._post.send("password_changed", user.email, user.locale)
         await self._audit.note(Actor(user.id), "password_changed", "user", user.id)
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from services.accounts.people_store import PeopleStore
+from services.accounts.revocations import RevocationStore
 from storage.accounts.records import LoginRecord, MembershipRecord, Rotated, TokenRecord, UserRecord
 
 
@@ -20,7 +22,11 @@ class UserStore(Protocol):
     async def add_user(self, user: UserRecord) -> bool:
         """False, and nothing written, when the address or the id is taken."""
 
-    async def put_profile(self, user_id: str, *, name: str, locale: str, time_zone: str, now_ms: int) -> None: ...
+    async def put_profile(
+        self, user_id: str, *, name: str, phone: str, locale: str, time_zone: str, expected: int, now_ms: int
+    ) -> bool:
+        """False, and nothing written, unless the person is at version `expected` (-1: at any)."""
+
     async def upgrade_password(self, user_id: str, old_hash: str, new_hash: str) -> None:
         """Nothing when the password is another one by now."""
 
@@ -58,7 +64,7 @@ class LoginStore(Protocol):
         """Last used first."""
 
     async def revoke(self, user_id: str, login_id: str, reason: str, now_ms: int) -> int:
-        """One login, or with "" all of this person's; how many were still live."""
+        """One login, or with "" all of this person's, with their access tokens; how many were still live."""
 
     async def attempt(self, email: str, *, now_ms: int, window_ms: int, lock_ms: Callable[[int], int]) -> int:
         """Count an attempt by this address, anybody's or not; 0 if it may be made, else until when it is locked."""
@@ -76,8 +82,10 @@ class MembershipStore(Protocol):
     async def add_membership(self, membership: MembershipRecord, now_ms: int) -> bool | None:
         """False when it was there before, None when there is no such organization."""
 
-    async def remove_memberships(self, organization_id: str, user_id: str, role: str, keep_role: str) -> int | None:
-        """How many roles were taken away (`role` "" is all); None, and nothing done, when that would take
+    async def remove_memberships(
+        self, organization_id: str, user_id: str, role: str, keep_role: str, now_ms: int
+    ) -> int | None:
+        """How many roles were taken away (`role` "" is all); access tokens of before are outdated. None, and nothing done, when that would take
         `keep_role` from the last who has it."""
 
 
@@ -85,3 +93,5 @@ class AccountStores(msgspec.Struct, frozen=True):
     users: UserStore
     logins: LoginStore
     members: MembershipStore
+    people: PeopleStore
+    revocations: RevocationStore

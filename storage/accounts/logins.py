@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.accounts.lookup import Vault
 from storage.accounts.records import LoginRecord, Rotated
+from storage.accounts.revocations import end_logins, for_ever, write_revocations
 from storage.accounts.secret_tokens import token_hash
 from storage.db import Database
 from storage.models import Login, LoginFailure, RefreshToken
@@ -76,6 +77,7 @@ class LoginTables:
                 return Rotated(login=_record(login), token=again.decode())
             if kept.used_at is not None:
                 login.revoked_at, login.revoked_for = from_ms(now_ms), REUSED
+                await write_revocations(session, [for_ever(login.id, now_ms)])
                 return Rotated(login=_record(login), refused="reused")
             kept.used_at = from_ms(now_ms)
             kept.successor = self._vault.seal(successor.encode(), _place(kept.hash))
@@ -100,12 +102,8 @@ class LoginTables:
 
     async def revoke(self, user_id: str, login_id: str, reason: str, now_ms: int) -> int:
         """One login, or with "" all of this person's; returns how many were still live."""
-        statement = update(Login).where(Login.user_id == user_id, Login.revoked_at.is_(None))
-        if login_id:
-            statement = statement.where(Login.id == login_id)
-        values = statement.values(revoked_at=from_ms(now_ms), revoked_for=reason)
         async with self._database.session() as session:
-            return len((await session.execute(values.returning(Login.id))).all())
+            return await end_logins(session, user_id, login_id, reason, now_ms)
 
     async def attempt(self, email: str, *, now_ms: int, window_ms: int, lock_ms: Callable[[int], int]) -> int:
         """Count an attempt to log in by this address; 0 if it may be made, else until when it is locked.

@@ -7,6 +7,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.accounts.records import MembershipRecord
+from storage.accounts.revocations import Ending, up_to, write_revocations
 from storage.db import Database
 from storage.models import Membership, Organization
 from storage.times import from_ms
@@ -48,9 +49,11 @@ class MembershipTables:
                 return None
             return (await session.execute(statement)).first() is not None
 
-    async def remove_memberships(self, organization_id: str, user_id: str, role: str, keep_role: str) -> int | None:
-        """How many roles were taken away (`role` "" is all); None, and nothing done, when nobody there would be left
-        with `keep_role` who is now."""
+    async def remove_memberships(
+        self, organization_id: str, user_id: str, role: str, keep_role: str, now_ms: int
+    ) -> int | None:
+        """How many roles were taken away (`role` "" is all), and with them the access tokens that say them; None, and
+        nothing done, when nobody there would be left with `keep_role` who is now."""
         # Two admins who remove each other at the same time are one after the other by these locks.
         holders = select(Membership.user_id).where(
             Membership.organization_id == organization_id, Membership.role == keep_role
@@ -62,7 +65,10 @@ class MembershipTables:
             holding = set(await session.scalars(holders.order_by(Membership.user_id).with_for_update()))
             if role in {"", keep_role} and holding == {user_id}:
                 return None
-            return len((await session.execute(gone.returning(Membership.role))).all())
+            removed = (await session.execute(gone.returning(Membership.role))).all()
+            if removed:
+                await write_revocations(session, [up_to(user_id, Ending.OUTDATED, now_ms)])
+            return len(removed)
 
     async def _read(self, query: Any) -> Sequence[MembershipRecord]:
         async with self._database.session() as session:

@@ -8,9 +8,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.accounts.lookup import Vault
+from storage.accounts.profiles import Profile, blind_words, profile_of, put_words, seal_profile
 from storage.accounts.records import TokenRecord, UserRecord, UserStatus
+from storage.accounts.revocations import end_logins
 from storage.db import Database
-from storage.models import Login, OneTimeToken, User
+from storage.models import OneTimeToken, User
 from storage.times import from_ms, to_ms
 
 
@@ -39,21 +41,39 @@ class UserTables:
 
     async def add_user(self, user: UserRecord) -> bool:
         values = {
-            **{name: getattr(user, name) for name in ("id", "name", "password_hash", "locale", "time_zone")},
+            **{name: getattr(user, name) for name in ("id", "password_hash", "locale", "time_zone")},
             "status": user.status.value,
             "roles": list(user.roles),
             "email": self._vault.seal(user.email.encode(), _email_place(user.id)),
             "email_hash": await self._vault.hash_email(user.email),
+            "profile": seal_profile(self._vault, user.id, Profile(user.name, user.phone)),
             "verified_at": from_ms(user.verified_at_ms) if user.verified_at_ms else None,
             "created_at": from_ms(user.created_at_ms),
             "updated_at": from_ms(user.updated_at_ms),
         }
         statement = insert(User).values(values).on_conflict_do_nothing().returning(User.id)
+        words = await blind_words(self._vault, user.name)
         async with self._database.session() as session:
-            return (await session.execute(statement)).first() is not None
+            added = (await session.execute(statement)).first() is not None
+            if added:
+                await put_words(session, user.id, words)
+        return added
 
-    async def put_profile(self, user_id: str, *, name: str, locale: str, time_zone: str, now_ms: int) -> None:
-        await self._update(user_id, name=name, locale=locale, time_zone=time_zone, updated_at=from_ms(now_ms))
+    async def put_profile(
+        self, user_id: str, *, name: str, phone: str, locale: str, time_zone: str, expected: int, now_ms: int
+    ) -> bool:
+        statement = update(User).where(User.id == user_id)
+        if expected >= 0:
+            statement = statement.where(User.version == expected)
+        sealed = seal_profile(self._vault, user_id, Profile(name, phone))
+        changes = {"locale": locale, "time_zone": time_zone, "updated_at": from_ms(now_ms)}
+        statement = statement.values(profile=sealed, name="", version=User.version + 1, **changes)
+        words = await blind_words(self._vault, name)
+        async with self._database.session() as session:
+            changed = (await session.execute(statement.returning(User.id))).first() is not None
+            if changed:
+                await put_words(session, user_id, words)
+        return changed
 
     async def upgrade_password(self, user_id: str, old_hash: str, new_hash: str) -> None:
         statement = update(User).where(User.id == user_id, User.password_hash == old_hash)
@@ -113,20 +133,25 @@ class UserTables:
     async def activate(
         self, token: TokenRecord, *, password_hash: str, name: str, locale: str, time_zone: str, now_ms: int
     ) -> bool:
+        words = await blind_words(self._vault, name)
         async with self._database.session() as session:
             if not await _spend(session, token, now_ms):
                 return False
             values: dict[str, Any] = {
                 "password_hash": password_hash,
-                "name": name,
+                "profile": seal_profile(self._vault, token.user_id, Profile(name)),
+                "name": "",
                 "locale": locale,
                 "time_zone": time_zone,
             }
             pending = update(User).where(User.id == token.user_id, User.status == UserStatus.PENDING.value)
             moment = from_ms(now_ms)
             proved = {"status": UserStatus.ACTIVE.value, "verified_at": moment, "updated_at": moment}
-            changed = await session.execute(pending.values(values | proved).returning(User.id))
-            return changed.first() is not None
+            values |= proved | {"version": User.version + 1}
+            changed = (await session.execute(pending.values(values).returning(User.id))).first() is not None
+            if changed:
+                await put_words(session, token.user_id, words)
+            return changed
 
     async def reset_password(self, token: TokenRecord, new_hash: str, now_ms: int) -> bool:
         async with self._database.session() as session:
@@ -136,8 +161,7 @@ class UserTables:
             proved = update(User).where(User.id == token.user_id, User.status == UserStatus.PENDING.value)
             await session.execute(proved.values(status=UserStatus.ACTIVE.value, verified_at=moment))
             await _put_password(session, token.user_id, new_hash, now_ms)
-            still = update(Login).where(Login.user_id == token.user_id, Login.revoked_at.is_(None))
-            await session.execute(still.values(revoked_at=moment, revoked_for="password_reset"))
+            await end_logins(session, token.user_id, "", "password_reset", now_ms)
         return True
 
     async def change_email(self, token: TokenRecord, email: str, now_ms: int) -> bool:
@@ -154,28 +178,34 @@ class UserTables:
             taken = await session.scalar(select(User.id).where(User.email_hash == values["email_hash"]))
             if taken is not None and taken != token.user_id:
                 return False
-            await session.execute(update(User).where(User.id == token.user_id).values(values))
+            changed = update(User).where(User.id == token.user_id)
+            await session.execute(changed.values(version=User.version + 1, **values))
         return True
 
-    async def _update(self, user_id: str, **values: Any) -> None:
-        async with self._database.session() as session:
-            await session.execute(update(User).where(User.id == user_id).values(values))
-
     async def _record(self, row: User) -> UserRecord:
-        email = await self._vault.open(row.email, _email_place(row.id))
-        return UserRecord(
-            id=row.id,
-            email=email.decode(),
-            name=row.name,
-            status=UserStatus(row.status),
-            created_at_ms=to_ms(row.created_at),
-            updated_at_ms=to_ms(row.updated_at),
-            password_hash=row.password_hash,
-            roles=tuple(row.roles),
-            locale=row.locale,
-            time_zone=row.time_zone,
-            verified_at_ms=0 if row.verified_at is None else to_ms(row.verified_at),
-        )
+        return await user_record(self._vault, row)
+
+
+async def user_record(vault: Vault, row: User) -> UserRecord:
+    """The person of a row, opened."""
+    email = await vault.open(row.email, _email_place(row.id))
+    profile = await profile_of(vault, row)
+    return UserRecord(
+        id=row.id,
+        email=email.decode(),
+        name=profile.name,
+        status=UserStatus(row.status),
+        created_at_ms=to_ms(row.created_at),
+        updated_at_ms=to_ms(row.updated_at),
+        password_hash=row.password_hash,
+        roles=tuple(row.roles),
+        locale=row.locale,
+        time_zone=row.time_zone,
+        verified_at_ms=0 if row.verified_at is None else to_ms(row.verified_at),
+        phone=profile.phone,
+        version=row.version,
+        deleted_at_ms=0 if row.deleted_at is None else to_ms(row.deleted_at),
+    )
 
 
 def _email_place(user_id: str) -> str:

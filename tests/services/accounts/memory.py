@@ -4,13 +4,44 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from domain.errors import Unavailable
 from services.accounts.store import AccountStores
 from storage.accounts.records import LoginRecord, MembershipRecord, Rotated, TokenRecord, UserRecord, UserStatus
+from storage.accounts.revocations import Ending, Revocation, for_ever, up_to
 from storage.accounts.secret_tokens import token_hash
+from tests.services.accounts.memory_people import MemoryPeople
+
+
+class MemoryRevocations:
+    """What is `recent` is so for ever."""
+
+    def __init__(self) -> None:
+        self.rows: list[Revocation] = []
+        self.down = False
+        self.logins = MemoryLogins(self)
+
+    async def add(self, revocations: Sequence[Revocation]) -> None:
+        self.rows += revocations
+
+    async def end_person(self, user_id: str, reason: str, now_ms: int) -> int:
+        self.rows.append(up_to(user_id, Ending.ENDED, now_ms))
+        return await self.logins.revoke(user_id, "", reason, now_ms)
+
+    async def recent(self) -> Sequence[Revocation]:
+        if self.down:
+            raise Unavailable("The database does not answer.")
+        return list(self.rows)
+
+    async def all(self, now_ms: int, limit: int) -> Sequence[Revocation]:
+        return [one for one in reversed(await self.recent()) if one.expires_ms > now_ms][:limit]
+
+    async def prune(self, now_ms: int) -> None:
+        self.rows = [one for one in self.rows if one.expires_ms > now_ms]
 
 
 class MemoryLogins:
-    def __init__(self) -> None:
+    def __init__(self, revocations: MemoryRevocations) -> None:
+        self.revocations = revocations
         self.logins: dict[str, LoginRecord] = {}
         self.tokens: dict[bytes, list] = {}
         self.failures: dict[str, tuple[int, int, int]] = {}
@@ -39,6 +70,7 @@ class MemoryLogins:
             return Rotated(login=login, token=next_one)
         if used:
             self._change(login, revoked_at_ms=now_ms, revoked_for="refresh_token_reused")
+            self.revocations.rows.append(for_ever(login.id, now_ms))
             return Rotated(login=login, refused="reused")
         kept[2:] = [now_ms, successor]
         login = self._change(login, last_used_at_ms=now_ms, organization_id=organization_id)
@@ -53,6 +85,7 @@ class MemoryLogins:
         ended = [one for one in self._live(user_id) if login_id in {"", one.id}]
         for one in ended:
             self._change(one, revoked_at_ms=now_ms, revoked_for=reason)
+            self.revocations.rows.append(for_ever(one.id, now_ms))
         return len(ended)
 
     async def attempt(self, email: str, *, now_ms: int, window_ms: int, lock_ms: Callable[[int], int]) -> int:
@@ -97,15 +130,22 @@ class MemoryUsers:
         self.by_id[user.id] = user
         return True
 
-    async def put_profile(self, user_id: str, *, name: str, locale: str, time_zone: str, now_ms: int) -> None:
-        self._change(user_id, name=name, locale=locale, time_zone=time_zone, updated_at_ms=now_ms)
+    async def put_profile(
+        self, user_id: str, *, name: str, phone: str, locale: str, time_zone: str, expected: int, now_ms: int
+    ) -> bool:
+        version = self.by_id[user_id].version
+        if expected not in {-1, version}:
+            return False
+        changes = {"name": name, "phone": phone, "locale": locale, "time_zone": time_zone}
+        self.change(user_id, **changes, version=version + 1, updated_at_ms=now_ms)
+        return True
 
     async def upgrade_password(self, user_id: str, old_hash: str, new_hash: str) -> None:
         if self.by_id[user_id].password_hash == old_hash:
-            self._change(user_id, password_hash=new_hash)
+            self.change(user_id, password_hash=new_hash)
 
     async def change_password(self, user_id: str, new_hash: str, now_ms: int) -> None:
-        self._change(user_id, password_hash=new_hash, updated_at_ms=now_ms)
+        self.change(user_id, password_hash=new_hash, updated_at_ms=now_ms)
 
     async def add_token(self, token: TokenRecord, *, since_ms: int, count_max: int) -> bool:
         if sum(one.user_id == token.user_id and one.issued_at_ms >= since_ms for one in self._all()) >= count_max:
@@ -125,14 +165,14 @@ class MemoryUsers:
         if not self._spend(token) or self.by_id[token.user_id].status is not UserStatus.PENDING:
             return False
         chosen = {"password_hash": password_hash, "name": name, "locale": locale, "time_zone": time_zone}
-        self._change(token.user_id, status=UserStatus.ACTIVE, verified_at_ms=now_ms, updated_at_ms=now_ms, **chosen)
+        self.change(token.user_id, status=UserStatus.ACTIVE, verified_at_ms=now_ms, updated_at_ms=now_ms, **chosen)
         return True
 
     async def reset_password(self, token: TokenRecord, new_hash: str, now_ms: int) -> bool:
         if not self._spend(token):
             return False
         if self.by_id[token.user_id].status is UserStatus.PENDING:
-            self._change(token.user_id, status=UserStatus.ACTIVE, verified_at_ms=now_ms)
+            self.change(token.user_id, status=UserStatus.ACTIVE, verified_at_ms=now_ms)
         await self.change_password(token.user_id, new_hash, now_ms)
         await self._logins.revoke(token.user_id, "", "password_reset", now_ms)
         return True
@@ -143,7 +183,7 @@ class MemoryUsers:
         other = await self.user_by_email(email)
         if other is not None and other.id != token.user_id:
             return False
-        self._change(token.user_id, email=email, verified_at_ms=now_ms, updated_at_ms=now_ms)
+        self.change(token.user_id, email=email, verified_at_ms=now_ms, updated_at_ms=now_ms)
         return True
 
     def _all(self) -> Iterable[TokenRecord]:
@@ -156,13 +196,14 @@ class MemoryUsers:
         self.spent.update(same)
         return True
 
-    def _change(self, user_id: str, **fields: object) -> None:
+    def change(self, user_id: str, **fields: object) -> None:
         self.by_id[user_id] = msgspec.structs.replace(self.by_id[user_id], **fields)
 
 
 class MemoryMembers:
-    def __init__(self, organizations: set[str]) -> None:
+    def __init__(self, organizations: set[str], revocations: MemoryRevocations) -> None:
         self.organizations = organizations
+        self.revocations = revocations
         self.rows: set[tuple[str, str, str]] = set()
 
     async def memberships(self, user_id: str) -> Sequence[MembershipRecord]:
@@ -182,18 +223,23 @@ class MemoryMembers:
         self.rows.add(row)
         return True
 
-    async def remove_memberships(self, organization_id: str, user_id: str, role: str, keep_role: str) -> int | None:
+    async def remove_memberships(
+        self, organization_id: str, user_id: str, role: str, keep_role: str, now_ms: int
+    ) -> int | None:
         holding = {row[0] for row in self.rows if row[1:] == (organization_id, keep_role)}
         if role in {"", keep_role} and holding == {user_id}:
             return None
         gone = {row for row in self.rows if row[:2] == (user_id, organization_id) and role in {"", row[2]}}
         self.rows -= gone
+        if gone:
+            self.revocations.rows.append(up_to(user_id, Ending.OUTDATED, now_ms))
         return len(gone)
 
 
 def memory_stores(organizations: set[str]) -> AccountStores:
-    logins = MemoryLogins()
-    return AccountStores(MemoryUsers(logins), logins, MemoryMembers(organizations))
+    revocations = MemoryRevocations()
+    users, members = MemoryUsers(revocations.logins), MemoryMembers(organizations, revocations)
+    return AccountStores(users, revocations.logins, members, MemoryPeople(users, members), revocations)
 
 
 def _membership(row: tuple[str, str, str]) -> MembershipRecord:

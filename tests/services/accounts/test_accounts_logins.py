@@ -227,7 +227,7 @@ async def test_who_has_no_role_any_more_goes_on_for_themselves(people):
     user_id = await people.join(ADA)
     await _give(people, user_id, CLINIC, "provider")
     opened = await people.accounts.logins.login(ADA, PASSWORD, organization_id=CLINIC)
-    await people.stores.members.remove_memberships(CLINIC, user_id, "", "admin")
+    await people.stores.members.remove_memberships(CLINIC, user_id, "", "admin", people.clock.now_ms())
     again = await people.accounts.logins.refresh(opened.refresh_token)
     assert (again.grant.roles, again.grant.organizations) == (("customer",), ())
     with pytest.raises(Forbidden, match="not_a_member"):
