@@ -32,6 +32,12 @@ class AccountLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Mails waiting to be sent by one gateway; past it they are dropped, and asked for again."""
     organizations_per_token_max: int = 50
     device_characters_max: int = 80
+    position_ttl_seconds: int = 24 * 3_600
+    """After so long a position that somebody gave is forgotten."""
+    deletion_grace_seconds: int = 30 * 24 * 3_600
+    """After so long a deleted account is erased; until then it can be reinstated."""
+    search_words_max: int = 8
+    search_characters_max: int = 200
 
 
 DEFAULTS = AccountLimits()

@@ -15,7 +15,10 @@ class UserStatus(StrEnum):
 
 
 class UserRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A person. `roles` are those that hold without an organization. `password_hash` "" is no password."""
+    """A person. `roles` are those that hold without an organization. `password_hash` "" is no password.
+
+    `phone` is in the form of E.164. `version` rises with each change of what is shown of them.
+    """
 
     id: str
     email: str
@@ -28,6 +31,30 @@ class UserRecord(msgspec.Struct, frozen=True, kw_only=True):
     locale: str = "en"
     time_zone: str = "UTC"
     verified_at_ms: int = 0
+    phone: str = ""
+    version: int = 1
+    deleted_at_ms: int = 0
+
+
+class Changed(StrEnum):
+    """What became of a change of somebody's rights or state."""
+
+    DONE = "done"
+    MISSING = "missing"
+    """Nobody there whom it could be done to."""
+    STALE = "stale"
+    """They are not at the expected version."""
+    LAST_ADMIN = "last_admin"
+    """It would have left no admin."""
+
+
+class PositionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Where somebody said they are, in hundredths of degrees."""
+
+    lat_hundredths: int
+    lon_hundredths: int
+    consented_at_ms: int
+    expires_at_ms: int
 
 
 class MembershipRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +75,8 @@ class LoginRecord(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at_ms: int
     expires_at_ms: int
     """However often it is refreshed."""
+    amr: tuple[str, ...] = ()
+    """How they proved who they are (RFC 8176): `pwd`, `otp`, `pop`, `mfa`."""
     revoked_at_ms: int = 0
     revoked_for: str = ""
 
@@ -73,5 +102,3 @@ class Rotated(msgspec.Struct, frozen=True, kw_only=True):
     login: LoginRecord | None = None
     token: str = ""
     refused: str = ""
-    amr: tuple[str, ...] = ()
-    """How they proved who they are (RFC 8176): `pwd`, `otp`, `pop`, `mfa`."""
