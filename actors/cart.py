@@ -20,6 +20,7 @@ from actors.cart_commands import (
     Create,
     Delete,
     DismissNotices,
+    Erase,
     MarkMerged,
     Merge,
     RemoveLine,
@@ -28,6 +29,7 @@ from actors.cart_commands import (
     SetQuantity,
     UpdateLine,
 )
+from actors.cart_erasure import ABANDON_TIMER, erase
 from actors.cart_state import (
     ABANDON_AFTER_MS,
     CLOSED,
@@ -63,7 +65,6 @@ from domain.lines import Line, subtotal
 from domain.money import check_currency
 from domain.text import check_id, check_text
 
-ABANDON_TIMER: Final = "abandon"
 _replace = msgspec.structs.replace
 
 
@@ -81,6 +82,8 @@ class CartKind(EntityKind[CartState]):
             raise _unknown()
         if isinstance(command, Delete):
             return _delete(state)
+        if isinstance(command, Erase):
+            return erase(state, ctx)
         if state.status is CartStatus.DELETED:
             raise _unknown()
         process = _PROCESS.get(type(command))

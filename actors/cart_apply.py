@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.cart_erasure import erased
 from actors.cart_state import (
     Abandoned,
     AvailabilityChanged,
@@ -15,6 +16,7 @@ from actors.cart_state import (
     CheckoutCompleted,
     Cleared,
     Deleted,
+    Erased,
     LineAdded,
     LineRemoved,
     LineRepriced,
@@ -143,4 +145,5 @@ APPLY: Final[dict[type, Callable[[CartState, Any, Meta], None]]] = {
     Abandoned: _abandoned,
     Revived: lambda state, _event, meta: _enter(state, CartStatus.OPEN, meta),
     Deleted: _deleted,
+    Erased: erased,
 }

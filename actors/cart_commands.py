@@ -161,6 +161,10 @@ class Delete(msgspec.Struct, frozen=True, omit_defaults=True, tag="delete"):
     """The owner gives the cart up; it then looks unknown."""
 
 
+class Erase(msgspec.Struct, frozen=True, omit_defaults=True, tag="erase"):
+    """Forget what is in the cart (rule P1), and give it up unless it is closed. By `SYSTEM` only; again: a no-op."""
+
+
 Command = (
     Create
     | AddLine
@@ -177,4 +181,5 @@ Command = (
     | CancelCheckout
     | CompleteCheckout
     | Delete
+    | Erase
 )

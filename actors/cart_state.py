@@ -158,6 +158,10 @@ class Deleted(msgspec.Struct, frozen=True, omit_defaults=True, tag="deleted"):
     pass
 
 
+class Erased(msgspec.Struct, frozen=True, tag="erased"):
+    """What was in the cart is gone, here and in the journal; a cart that was not closed is deleted."""
+
+
 Event = (
     Created
     | LineAdded
@@ -177,6 +181,7 @@ Event = (
     | Abandoned
     | Revived
     | Deleted
+    | Erased
 )
 
 

@@ -7,7 +7,8 @@ delivery that is ready and free; to everyone else it looks unknown.
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, get_args
 
-from actors.order_commands import AssignCourier, Cancel, Command, Place, ReportPosition, SetStatus
+from actors.order_commands import AssignCourier, Cancel, Command, Erase, Place, ReportPosition, SetStatus
+from actors.order_erasure import erase, erased
 from actors.order_placement import check_placement, same_placement
 from actors.order_position import report_position
 from actors.order_state import (
@@ -16,6 +17,7 @@ from actors.order_state import (
     PAYMENT_WITHIN_MS,
     REASON_LENGTH_MAX,
     CourierAssigned,
+    Erased,
     Event,
     OrderState,
     Placed,
@@ -79,6 +81,8 @@ class OrderKind(EntityKind[OrderState]):
         elif isinstance(event, CourierAssigned):
             state.courier_id = event.courier_id
             state.updated_at_ms = meta.time_ms
+        elif isinstance(event, Erased):
+            erased(state, event)
         else:
             state.position = event
         return state
@@ -253,6 +257,7 @@ _HANDLERS: Final[dict[type, Callable[[OrderState, Any, Context], Decision]]] = {
     SetStatus: _set_status,
     Cancel: _cancel,
     ReportPosition: _report,
+    Erase: erase,
 }
 
 

@@ -1,5 +1,7 @@
 """What can be asked of an order. The tag is the operation's name in the API, the protocol and the journal."""
 
+from enum import StrEnum
+
 import msgspec
 
 from actors.order_status import Fulfilment
@@ -79,4 +81,22 @@ class ReportPosition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     at_ms: int = 0
 
 
-Command = Place | SetStatus | Cancel | AssignCourier | ReportPosition
+class Whose(StrEnum):
+    """Whose personal data an order holds."""
+
+    CUSTOMER = "customer"
+    """Address, instructions, words about them."""
+    COURIER = "courier"
+    """Where they were."""
+
+
+class Erase(msgspec.Struct, frozen=True, omit_defaults=True, tag="erase"):
+    """Forget what a closed order says of a person besides their id (rule P1). By `SYSTEM` only; again: a no-op.
+
+    Lines and money stay: they are accounts.
+    """
+
+    whose: Whose
+
+
+Command = Place | SetStatus | Cancel | AssignCourier | ReportPosition | Erase

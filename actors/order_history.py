@@ -2,7 +2,15 @@
 
 import msgspec
 
-from actors.order_state import PAY_ON_DELIVERY, CourierAssigned, Event, Placed, PositionSampled, StatusChanged
+from actors.order_state import (
+    PAY_ON_DELIVERY,
+    CourierAssigned,
+    Erased,
+    Event,
+    Placed,
+    PositionSampled,
+    StatusChanged,
+)
 from actors.order_views import PositionView, position_view
 from actors.runtime.entity import Meta
 from domain.times import to_rfc3339
@@ -61,6 +69,9 @@ def history_entry(event: Event, meta: Meta) -> HistoryEntry:
             previous=event.instead_of,
             courier_id=event.courier_id,
         )
+    if isinstance(event, Erased):
+        text = f"Personal data of the {event.whose.value} erased."
+        return HistoryEntry(version=version, at=at, type="erased", text=text, by=by, device=device)
     return _sample_entry(event, at, meta)
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from actors.order_commands import Address
+from actors.order_commands import Address, Whose
 from actors.order_status import Fulfilment, OrderStatus
 from domain.lines import Line
 from domain.times import DAY_MS, MINUTE_MS, SECOND_MS
@@ -66,7 +66,13 @@ class PositionSampled(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     heading: float | None = None
 
 
-Event = Placed | StatusChanged | CourierAssigned | PositionSampled
+class Erased(msgspec.Struct, frozen=True, tag="erased"):
+    """What the order said of this person besides their id is gone, here and in the journal."""
+
+    whose: Whose
+
+
+Event = Placed | StatusChanged | CourierAssigned | PositionSampled | Erased
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

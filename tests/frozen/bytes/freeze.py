@@ -1,6 +1,6 @@
-"""Write the bytes that this release puts into the journal for the journals of `tests/frozen/<kind>-v<schema>.json`.
+"""Write the bytes that this release puts into the journal for the journals of `tests/frozen/<kind>-v<schema>*.json`.
 
-    python -m tests.frozen.bytes.freeze cart order
+    python -m tests.frozen.bytes.freeze cart-v1 order-v1-erased
 
 Run it once for a new schema, never again: what is frozen stays as it is.
 """
@@ -23,11 +23,12 @@ from tests.frozen.bytes.keys import FROZEN_KEYS
 HERE = Path(__file__).parent
 
 
-def freeze(name: str) -> dict[str, Any]:
-    """One kind's journals as bytes (hex): each row's payload, and a snapshot of its last state."""
+def freeze(stem: str) -> dict[str, Any]:
+    """One fixture's journals as bytes (hex): each row's payload, and a snapshot of its last state."""
+    name = stem.rsplit("-v", 1)[0]
     kind = KINDS[name]
     codec = KindCodec(kind, FROZEN_KEYS)
-    readable = json.loads((HERE.parent / f"{name}-v{kind.schema}.json").read_text())
+    readable = json.loads((HERE.parent / f"{stem}.json").read_text())
     journals = []
     for journal in readable["journals"]:
         rows = [_row(codec, journal["id"], row) for row in journal["rows"]]
@@ -72,5 +73,4 @@ def _row(codec: KindCodec[Any], id: str, row: dict[str, Any]) -> Row:
 
 if __name__ == "__main__":
     for one in sys.argv[1:]:
-        target = HERE / f"{one}-v{KINDS[one].schema}.json"
-        target.write_text(json.dumps(freeze(one), indent=1) + "\n")
+        (HERE / f"{one}.json").write_text(json.dumps(freeze(one), indent=1) + "\n")
