@@ -10,6 +10,7 @@ from serve.app import NOUNS
 from serve.assembly import GatewayConfig
 from serve.deployment import gateway_application
 from storage.settings import Settings
+from storage.tracing.config import trace_config_of
 
 
 class Arguments(BaseModel):
@@ -33,6 +34,7 @@ def build(arguments: Arguments) -> Any:
         settings.redis_url.get_secret_value(),
         log_dir=str(data.logs),
         keys_dir=str(data.keys),
+        traces=trace_config_of(settings),
     )
     config = GatewayConfig(runtime=runtime, settings=settings, nouns=tuple(arguments.nouns))
     return gateway_application(config, replicas=settings.gateway_replicas)

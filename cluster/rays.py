@@ -24,6 +24,7 @@ from jobs.reactor import REACTOR, Reactor
 from serve.assembly import GatewayConfig
 from serve.deployment import gateway_application
 from storage.settings import Settings
+from storage.tracing.config import trace_config_of
 
 log = structlog.get_logger("cluster.rays")
 
@@ -47,6 +48,7 @@ def plan(settings: Settings, data: DataDir, database_url: str, redis_url: str) -
         redis_url,
         log_dir=str(data.logs),
         keys_dir=str(data.keys),
+        traces=trace_config_of(settings),
         keys_refresh_s=settings.encryption_keys_refresh_s,
     )
     return Plan(settings, runtime)

@@ -31,6 +31,7 @@ from storage.key_refresh import refresh_forever
 from storage.logs import configure_logging
 from storage.reactions import ReactionTables
 from storage.settings import Settings
+from storage.tracing.config import open_tracer
 
 log = structlog.get_logger()
 
@@ -46,6 +47,7 @@ class Reactor:
         configure_logging(config.log_path(REACTOR), service=REACTOR)
         self._config = config
         self._settings = settings
+        self._tracer = open_tracer(config.traces, REACTOR)
         self._running: list[asyncio.Task[None]] = []
 
     async def begin(self) -> None:
@@ -55,7 +57,7 @@ class Reactor:
         config, settings, clock = self._config, self._settings, SystemClock()
         holder = f"{REACTOR}-{new_id()}"
         keys = await config.open_keys()
-        client = await connect_client(config, holder)
+        client = await connect_client(config, holder, self._tracer)
         database = Database(config.database_url, settings)
         journal = await PostgresJournal(config.database_url).open()
         bus = await Bus.connect(config.redis_url)
@@ -82,6 +84,7 @@ class Reactor:
             attempts_max=self._settings.reaction_attempts_max,
             backoff_ms=self._settings.reaction_backoff_ms,
             keys=keys,
+            tracer=self._tracer,
         )
 
 

@@ -38,6 +38,7 @@ from serve.organizations.routes import router as organizations
 from serve.platform.edge import API_PREFIX, CORRELATION, INSTANCE, Edge
 from serve.platform.problems import Problem, problem, title_of
 from serve.platform.routing import UNEXPECTED
+from serve.platform.traces import traced_requests
 from serve.products.routes import public as products_public
 from serve.products.routes import router as products
 from serve.rooms.routes import router as rooms
@@ -116,7 +117,7 @@ def create_app(
             limiter=runtime.limiter,
             browsers=runtime.browsers,
         )
-        return app.at_sockets
+        return app.at_sockets if runtime.tracer is None else traced_requests(app.at_sockets, runtime.tracer)
 
     app.add_middleware(edge)
     app.add_exception_handler(HTTPException, _refused)

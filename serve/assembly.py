@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 from prometheus_client import Gauge
@@ -23,6 +24,7 @@ from serve.gateway import GatewayRuntime
 from serve.limits import DEFAULTS, GatewayLimits
 from serve.live.adapters import AuditWitness, TokenAuthenticator
 from serve.live.ledger import SessionLedger
+from serve.live.observed import ObservedPort, SocketMetrics
 from serve.platform.browsers import Browsers, origins_of
 from serve.platform.outgoing_metrics import OutgoingCollector
 from serve.platform.rate_limits import RateLimiter, rate_limits_of
@@ -43,6 +45,9 @@ from storage.key_refresh import refresh_forever
 from storage.rate_limits import RedisCounters
 from storage.settings import Settings
 
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
+
 KEYS_FOLDER = "keys"
 _CHECK_MS = 900
 
@@ -57,8 +62,10 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityClient) -> AsyncIterator[GatewayRuntime]:
-    """A gateway that runs until the block ends. The client is closed with it."""
+async def open_gateway(
+    config: GatewayConfig, gateway_id: str, client: EntityClient, tracer: "Tracer | None" = None
+) -> AsyncIterator[GatewayRuntime]:
+    """A gateway that runs until the block ends. The client and the tracer are closed with it."""
     settings, clock = config.settings, SystemClock()
     keys = await config.runtime.open_keys()
     database = Database(config.runtime.database_url, settings)
@@ -106,11 +113,14 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         ),
         outgoing=outgoing,
         limits=config.limits,
+        tracer=tracer,
     )
     live = Gateway(
         Services(
             hub=Hub(gateway_id, client, bus, runtime.groups),
-            port=runtime.device_commands,
+            port=ObservedPort(
+                runtime.device_commands, SocketMetrics(gateway_id, runtime.kinds, runtime.registry), tracer
+            ),
             authenticator=TokenAuthenticator(tokens),
             ledger=SessionLedger(runtime.sessions),
             witness=AuditWitness(runtime.documents),
@@ -147,6 +157,8 @@ async def open_gateway(config: GatewayConfig, gateway_id: str, client: EntityCli
         await bus.close()
         await journal.close()
         await database.close()
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close)
 
 
 def _expose(runtime: GatewayRuntime, live: Gateway, client: EntityClient) -> None:

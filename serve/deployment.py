@@ -22,6 +22,7 @@ from serve.drain import DrainWatcher
 from serve.gateway import GatewayRuntime
 from serve.limits import DEFAULTS as GATEWAY
 from storage.logs import configure_logging
+from storage.tracing.config import open_tracer
 
 DEPLOYMENT: Final = "Gateway"
 ONGOING_REQUESTS_MAX: Final = 12_500
@@ -47,8 +48,9 @@ class GatewayReplica:
         """Serve calls this once, on the replica's own loop, before it takes requests."""
         config, gateway_id = self._config, f"gateway-{new_id()}"
         parts = AsyncExitStack()
-        client = await connect_client(config.runtime, gateway_id)
-        runtime = await parts.enter_async_context(open_gateway(config, gateway_id, client))
+        tracer = open_tracer(config.runtime.traces, "gateway")
+        client = await connect_client(config.runtime, gateway_id, tracer)
+        runtime = await parts.enter_async_context(open_gateway(config, gateway_id, client, tracer))
         watcher = DrainWatcher(lambda: _drain(runtime), poll_seconds=config.limits.drain_poll_seconds)
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(watcher.watch()), loop.create_task(settle_forever(lambda: _ended(runtime)))]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
@@ -45,12 +45,16 @@ from services.tokens import Tokens
 from services.visit_places import OneRoomPerVisit
 from storage.crypto import KeyRing
 
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
+
 
 @dataclass(slots=True, kw_only=True)
 class GatewayRuntime:
     """The parts come from outside, so that tests run on the local runtime and on memory; the use-cases are
     made here from them. `live` None: this gateway takes no sockets; `accounts` None: it has no logins; `limiter`
-    None: anybody asks as often as they like. `keys` open the journal of sensitive kinds."""
+    None: anybody asks as often as they like; `tracer` None: nothing is traced. `keys` open the journal of sensitive
+    kinds."""
 
     gateway_id: str
     client: Entities
@@ -72,6 +76,7 @@ class GatewayRuntime:
     kinds: Mapping[str, EntityKind[Any]] = field(default_factory=lambda: KINDS)
     limits: GatewayLimits = DEFAULTS
     limiter: Limiter | None = None
+    tracer: "Tracer | None" = None
     outgoing: Outgoing | None = None
     browsers: Browsers = field(default_factory=Browsers)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)

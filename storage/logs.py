@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import Processor
 
 from storage.settings import Settings
+from storage.tracing.context import current_span
 
 REDACTED: Final = "[redacted]"
 VALUE_CHARACTERS_MAX: Final = 2_000
@@ -34,7 +35,7 @@ _PERSONAL: Final = frozenset(
 _SECRET: Final = re.compile(
     r"(^|_)(password|passwd|secret|token|authorization|cookie|api_?key|private_key|credential)s?($|_)"
 )
-_PLAIN_FIELDS: Final = frozenset({"event", "level", "time", "logger", "correlation"})
+_PLAIN_FIELDS: Final = frozenset({"event", "level", "time", "logger", "correlation", "trace_id", "span_id"})
 _URL_PASSWORD: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@")
 _BEARER: Final = re.compile(r"(?i)\bbearer\s+[a-z0-9._~+/=-]{8,}")
 _JWT: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
@@ -138,6 +139,14 @@ class _Forward(logging.Handler):
         logger.log(max(record.levelno, logging.DEBUG), "library_message", **fields)
 
 
+def trace_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Where in which trace a line was written, if it was in one."""
+    span = current_span()
+    if span is not None:
+        event["trace_id"], event["span_id"] = span.trace_id, span.span_id
+    return event
+
+
 def processors(*, json: bool, service: str) -> list[Processor]:
     """What a log event passes through, in order."""
 
@@ -150,6 +159,7 @@ def processors(*, json: bool, service: str) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         place,
+        trace_ids,
     ]
     if json:
         trace = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=30)

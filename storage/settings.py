@@ -150,6 +150,24 @@ class Settings(BaseSettings):
         "(separated by commas); unset: public addresses only.",
     )
 
+    trace_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="Collector that takes traces by OTLP over HTTP, with its path: http://collector:4318/v1/traces; "
+        "unset: see trace_file.",
+    )
+    trace_file: bool = Field(
+        default=False,
+        description="Without a collector: whether traces are written to traces.jsonl in the data folder.",
+    )
+    trace_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of requests and socket commands that are traced; one that comes with a `traceparent` "
+        "goes by its flag.",
+    )
+
     log_level: LogLevel = Field(default="info", description="Least severe level that is logged.")
     log_json: bool = Field(default=False, description="Log lines as JSON (true) or for people (false).")
 

@@ -8,7 +8,7 @@ or a lost reply are not the caller's business (invariants 1, 4 and 11).
 import asyncio
 import hashlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from actors.runtime.entity import SYSTEM, Actor
 from actors.runtime.lane import Call, Lane
 from actors.runtime.limits import Limits
 from actors.runtime.shards import SHARDS, shard_of
+from actors.runtime.traces import traced_request
 from actors.runtime.wire import (
     COMMAND,
     FAILED,
@@ -37,6 +38,10 @@ from actors.runtime.wire import (
 from domain.errors import AtriumError, DeadlineExceeded, Unavailable, rebuild
 from domain.ids import new_command_id
 from storage.journal.interface import ShardMap
+from storage.tracing.context import current_span
+
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
 
 log = structlog.get_logger()
 
@@ -71,10 +76,16 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class EntityClient:
-    """One per process. `name` identifies it to hosts; `on_host_change` callbacks run when a host was replaced."""
+    """One per process. `name` identifies it to hosts; `on_host_change` callbacks run when a host was replaced.
 
-    def __init__(self, name: str, transport: Transport, clock: Clock, limits: Limits) -> None:
+    With a `tracer`, what is asked within a sampled request is part of its trace.
+    """
+
+    def __init__(
+        self, name: str, transport: Transport, clock: Clock, limits: Limits, tracer: "Tracer | None" = None
+    ) -> None:
         self.name = name
+        self._tracer = tracer
         self._transport = transport
         self._clock = clock
         self._limits = limits
@@ -218,6 +229,12 @@ class EntityClient:
         return self._clock.now_ms() + (deadline_ms or self._limits.command_deadline_ms)
 
     async def _send(self, env: Envelope, host: str = "") -> Answer:
+        if self._tracer is not None and (span := current_span()) is not None:
+            with traced_request(self._tracer, span, env):
+                return await self._call(env, host)
+        return await self._call(env, host)
+
+    async def _call(self, env: Envelope, host: str) -> Answer:
         if self._closed or len(self._calls) >= self._limits.client_commands_max:
             raise Unavailable("too many commands are waiting", code="client_full", retry_after_ms=500)
         self._corr += 1

@@ -5,13 +5,19 @@ a while for the first: so one slow command (a cold entity, a long commit) holds 
 """
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from actors.runtime.host import Host
+from actors.runtime.traces import traced_sink
 from actors.runtime.wire import FAILED, Incoming, Outgoing, Reply
 from domain.errors import Internal
+from storage.tracing.context import MARK
+
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
 
 log = structlog.get_logger()
 
@@ -70,8 +76,9 @@ class _Outbox:
 
 
 class HostEndpoint:
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, tracer: "Tracer | None" = None) -> None:
         self._host = host
+        self._tracer = tracer
         self._outboxes: dict[str, _Outbox] = {}
 
     @property
@@ -87,8 +94,13 @@ class HostEndpoint:
             return self._encode([])
         submit, put = self._host.submit, outbox.put
         outbox.owed += len(message.envelopes)
-        for env in message.envelopes:
-            submit(env, put)
+        tracer = self._tracer
+        if tracer is None:
+            for env in message.envelopes:
+                submit(env, put)
+        else:
+            for env in message.envelopes:
+                submit(env, traced_sink(tracer, env, put) if MARK in env.correlation else put)
         outbox.asked = outbox.asked or bool(message.envelopes)
         if not outbox.replies and outbox.asked:
             await self._park(outbox)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -26,6 +26,7 @@ from actors.runtime.shards import shard_of
 from actors.runtime.snapshots import Snapshots
 from actors.runtime.status import HostStatus, status_of
 from actors.runtime.timers import Timers
+from actors.runtime.traces import traced_turns
 from actors.runtime.turns import Sink, Turns
 from actors.runtime.watches import Told, WatchTable
 from actors.runtime.wire import (
@@ -47,6 +48,9 @@ from actors.runtime.writer import Entry, JournalWriter
 from domain.errors import DeadlineExceeded, Failure, TooMany, Unavailable
 from storage.crypto import KeyRing
 from storage.journal.interface import Journal, Lease, NewRow, Placement, Reminder
+
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
 
 log = structlog.get_logger()
 
@@ -81,6 +85,7 @@ class Host:
         publisher: Publisher,
         on_fenced: Callable[[], None],
         keys: KeyRing | None = None,
+        tracer: "Tracer | None" = None,
     ) -> None:
         self.name = name
         self.lease = Lease(name, 0)
@@ -98,11 +103,12 @@ class Host:
         self._tending: asyncio.Task[Any] | None = None
         self.shards = Ownership(name, placement, self)
         self.watches = WatchTable(limits.watch_lease_seconds)
-        self.writer = JournalWriter(journal, self, limits)
+        self.writer = JournalWriter(journal, self, limits, tracer)
         self.snapshots = Snapshots(journal, limits)
         self.residents = Residents(self.snapshots, limits, self._mailboxes.__contains__)
         self._cells = self.residents.cells
         self.turns = Turns(self.writer, self.watches, clock, limits, self._tell, self._reminded)
+        self._execute = self.turns.command if tracer is None else traced_turns(tracer, self.turns.command)
         self.repeats = Repeats(journal, limits, self.spawn)
         self.loader = Loader(journal, limits, self._safe_to_load)
         self._journal = journal
@@ -254,7 +260,7 @@ class Host:
             if env.retry and not cell.recent.complete and not looked_up:
                 self._look_up(cell, key, env, sink)
                 return
-            self.turns.command(cell, env, sink)
+            self._execute(cell, env, sink)
             if cell.version - cell.snapshotted >= self.limits.snapshot_every_versions and not cell.broken:
                 self.snapshots.keep(cell)
         elif isinstance(known, Failure):

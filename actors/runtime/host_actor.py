@@ -28,6 +28,7 @@ from storage.journal.postgres import PostgresJournal
 from storage.key_refresh import refresh_forever
 from storage.logs import configure_logging
 from storage.settings import Settings
+from storage.tracing.config import TraceConfig, open_tracer
 
 FENCED_EXIT_CODE = 70
 """A fenced host ends its process: Ray starts the next incarnation, which takes a new epoch."""
@@ -44,6 +45,7 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     log_dir: str = ""
     keys_dir: str = ""
     keys_refresh_s: float = 60.0
+    traces: TraceConfig = TraceConfig()
 
     async def open_keys(self) -> KeyRing:
         """The key ring, by the key of this very process's environment or of the file in `keys_dir`.
@@ -76,6 +78,7 @@ class HostActor:
         configure_logging(config.log_path(name), service=f"host:{name}")
         self._name = name
         self._config = config
+        self._tracer = open_tracer(config.traces, f"host:{name}")
         self._starting: asyncio.Task[None] | None = None
         self._host: Host
         self._endpoint: HostEndpoint
@@ -136,13 +139,14 @@ class HostActor:
                 publisher=BusPublisher(bus),
                 on_fenced=lambda: os._exit(FENCED_EXIT_CODE),
                 keys=keys,
+                tracer=self._tracer,
             )
             await self._host.start()
             opened.pop_all()
         loop = asyncio.get_running_loop()
         self._settling = loop.create_task(settle_forever())
         self._refreshing = loop.create_task(refresh_forever(keys, config.keys_refresh_s))
-        self._endpoint = HostEndpoint(self._host)
+        self._endpoint = HostEndpoint(self._host, self._tracer)
 
 
 class StewardActor:

@@ -1,7 +1,7 @@
 """The runtime without Ray: hosts and a client in one process, for tests and for measuring the core."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.runtime.client import EntityClient, HostUnavailableError
 from actors.runtime.clock import Clock, SystemClock
@@ -12,6 +12,9 @@ from actors.runtime.limits import DEFAULTS, Limits
 from actors.runtime.wire import Change
 from storage.crypto import KeyRing
 from storage.journal.interface import Journal, Placement, ShardMap
+
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
 
 LOCAL_KEYS: Final = KeyRing.ephemeral()
 """What local runtimes seal with unless told otherwise: known to all of this process, and lost with it."""
@@ -59,18 +62,20 @@ class LocalRuntime:
         limits: Limits = DEFAULTS,
         publisher: Publisher | None = None,
         keys: KeyRing = LOCAL_KEYS,
+        tracer: "Tracer | None" = None,
     ) -> None:
         self.clock = clock or SystemClock()
         self.limits = limits
         self.publisher = publisher or ListPublisher()
         self.placement = placement
         self.transport = LocalTransport(placement)
-        self.client = EntityClient("local", self.transport, self.clock, limits)
+        self.client = EntityClient("local", self.transport, self.clock, limits, tracer)
         self.hosts: dict[str, Host] = {}
         self._journal = journal
         self._kinds = kinds
         self._names = hosts
         self._keys = keys
+        self._tracer = tracer
 
     async def __aenter__(self) -> Self:
         for name in self._names:
@@ -98,8 +103,9 @@ class LocalRuntime:
             publisher=self.publisher,
             on_fenced=lambda: None,
             keys=self._keys,
+            tracer=self._tracer,
         )
         await host.start()
         self.hosts[name] = host
-        self.transport.endpoints[name] = HostEndpoint(host)
+        self.transport.endpoints[name] = HostEndpoint(host, self._tracer)
         return host

@@ -8,7 +8,7 @@ counts for nothing here: Postgres fences.
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import ray
@@ -21,6 +21,9 @@ from actors.runtime.host_actor import HostActor, RuntimeConfig, StewardActor
 from actors.runtime.status import HostStatus
 from storage.journal.interface import ShardMap
 from storage.journal.postgres import PostgresJournal
+
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
 
 log = structlog.get_logger()
 
@@ -232,10 +235,10 @@ def _is_ours(entry: dict[str, str]) -> bool:
     return entry["namespace"] == NAMESPACE and entry["name"].startswith("host-")
 
 
-async def connect_client(config: RuntimeConfig, name: str) -> EntityClient:
+async def connect_client(config: RuntimeConfig, name: str, tracer: "Tracer | None" = None) -> EntityClient:
     """A client in this process, which must be connected to Ray."""
     journal = await PostgresJournal(config.database_url).open()
-    client = EntityClient(name, RayTransport(journal), SystemClock(), config.limits)
+    client = EntityClient(name, RayTransport(journal), SystemClock(), config.limits, tracer)
     await client.start()
     return client
 

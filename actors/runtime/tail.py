@@ -9,7 +9,7 @@ away while others answer is set aside alone.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import structlog
@@ -17,9 +17,14 @@ import structlog
 from actors.runtime.clock import Clock
 from actors.runtime.codec import KindCodec, UnreadableError
 from actors.runtime.entity import EntityKind
+from actors.runtime.traces import traced_reaction
 from domain.errors import Temporary
 from storage.crypto import KeyRing
 from storage.journal.interface import Cursor, Row, Tail
+from storage.tracing.context import plain, trace_of
+
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
 
 log = structlog.get_logger()
 
@@ -34,7 +39,10 @@ _SILENT_MAX = 5
 
 
 class JournalEntry(msgspec.Struct, frozen=True):
-    """One accepted command as reactions see it. Times in milliseconds UTC; `events` are the kind's structs."""
+    """One accepted command as reactions see it. Times in milliseconds UTC; `events` are the kind's structs.
+
+    `trace`: the `traceparent` of the command's turn if it was sampled, else "".
+    """
 
     kind: str
     id: str
@@ -46,6 +54,7 @@ class JournalEntry(msgspec.Struct, frozen=True):
     command_id: bytes
     correlation: str
     events: tuple[Any, ...]
+    trace: str = ""
 
 
 class Reaction(msgspec.Struct, frozen=True):
@@ -115,8 +124,10 @@ class TailRunner:
         batch_max: int = 500,
         poll_ms: int = 100,
         keys: KeyRing | None = None,
+        tracer: "Tracer | None" = None,
     ) -> None:
         self.reaction = reaction
+        self._call = reaction.handle if tracer is None else traced_reaction(tracer, reaction.name, reaction.handle)
         self._source = source
         self._store = store
         self._codecs = {name: KindCodec(kind, keys) for name, kind in kinds.items() if name in reaction.kinds}
@@ -204,7 +215,7 @@ class TailRunner:
         if not free:
             return
         try:
-            await self.reaction.handle([self._entry(row) for row in free])
+            await self._call([self._entry(row) for row in free])
             self.handled += len(free)
         except (Temporary, OSError):
             self._away += 1
@@ -249,7 +260,7 @@ class TailRunner:
         """One entry by itself; whether it is out of the way (handled or parked)."""
         name = self.reaction.name
         try:
-            await self.reaction.handle([self._entry(row)])
+            await self._call([self._entry(row)])
         except (Temporary, OSError, asyncio.CancelledError):
             raise
         except Exception as error:
@@ -294,6 +305,7 @@ class TailRunner:
             row.actor,
             row.device,
             row.command_id,
-            row.correlation,
+            plain(row.correlation),
             self._codecs[row.kind].events(row.id, row.version, row.payload),
+            trace_of(row.correlation),
         )

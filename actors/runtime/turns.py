@@ -31,6 +31,7 @@ from actors.runtime.writer import Entry, JournalWriter
 from domain.errors import AtriumError, Failure, Internal, Invalid, NotFound, PreconditionFailed, Unavailable
 from domain.ids import derived_command_id
 from storage.journal.interface import IndexWrite, NewRow, Reminder, ReminderWrite, TimerDone
+from storage.tracing.context import plain
 
 log = structlog.get_logger()
 
@@ -290,10 +291,10 @@ class Turns:
         return told
 
     def _poison(self, cell: Cell | None, env: Envelope, sink: Sink) -> None:
-        log.exception("command_poisoned", kind=env.kind, id=env.id, correlation=env.correlation)
+        log.exception("command_poisoned", kind=env.kind, id=env.id, correlation=plain(env.correlation))
         self.poisoned += 1
         failure = Failure(
-            "internal", 500, "the command could not be handled", extra={"correlation_id": env.correlation}
+            "internal", 500, "the command could not be handled", extra={"correlation_id": plain(env.correlation)}
         )
         self.gate(cell, env, sink, Reply(env.corr, FAILED, failure=failure))
 

@@ -7,14 +7,19 @@ host answers nothing from its stale memory.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from actors.runtime.cell import Cell
 from actors.runtime.limits import Limits
+from actors.runtime.traces import trace_commit
 from storage.journal.interface import CommitRefused, CommitUnknown, Fenced, Journal, Lease, NewRow, TimerDone
+
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
 
 log = structlog.get_logger()
 
@@ -64,7 +69,8 @@ class WriterOwner(Protocol):
 
 
 class JournalWriter:
-    def __init__(self, journal: Journal, owner: WriterOwner, limits: Limits) -> None:
+    def __init__(self, journal: Journal, owner: WriterOwner, limits: Limits, tracer: "Tracer | None" = None) -> None:
+        self._tracer = tracer
         self._journal = journal
         self._owner = owner
         self._limits = limits
@@ -173,6 +179,7 @@ class JournalWriter:
     async def _write(self, batch: list[Entry]) -> None:
         rows = [entry.row for entry in batch if entry.row is not None]
         done = [entry.done for entry in batch if entry.done is not None]
+        began_ns = 0 if self._tracer is None else time.time_ns()
         try:
             await self._journal.commit(self._owner.lease, rows, done)
         except Fenced:
@@ -189,6 +196,8 @@ class JournalWriter:
         else:
             self.batches += 1
             self.rows += len(rows)
+            if self._tracer is not None:
+                trace_commit(self._tracer, rows, began_ns)
             self._release(batch)
 
     def _release(self, batch: Sequence[Entry]) -> None:

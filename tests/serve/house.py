@@ -297,12 +297,15 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    limits: GatewayLimits | None = None, wrap: Any = lambda client: client, kinds: Any = KINDS
+    limits: GatewayLimits | None = None,
+    wrap: Any = lambda client: client,
+    kinds: Any = KINDS,
+    tracer: Any = None,
 ) -> AsyncIterator[House]:
     """`wrap` may put something between the use-cases and the entities' client."""
     clock, store = ManualClock(), MemoryStore()
     journal = MemoryJournal(store)
-    async with LocalRuntime(journal, journal, kinds, clock=clock) as local:
+    async with LocalRuntime(journal, journal, kinds, clock=clock, tracer=tracer) as local:
         catalog, dead_letters, locations = MemoryCatalog(), MemoryDeadLetters(), MemoryLocations(store)
         gateway = GatewayRuntime(
             gateway_id="gateway-1",
@@ -321,6 +324,7 @@ async def open_house(
             keys=LOCAL_KEYS,
             health=Health({}, {}),
             limits=limits or GatewayLimits(),
+            tracer=tracer,
         )
         mail = Mailbox()
         stores = memory_stores({CLINIC, OTHER_CLINIC, MERCHANT, OTHER_MERCHANT})

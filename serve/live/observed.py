@@ -1,0 +1,107 @@
+"""Socket commands counted, timed and traced, where they enter the use-cases."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from actors.runtime.entity import Actor, EntityKind
+from domain.errors import AtriumError, Conflict, Temporary
+from realtime.ports import Answer, CommandPort
+from services.device_commands import RESOLVED
+from storage.tracing.context import within
+
+if TYPE_CHECKING:
+    from storage.tracing.tracer import Tracer
+
+OTHER: Final = "other"
+"""The label of kinds and operations that do not exist: devices may say anything."""
+
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+_EDGE_OPERATIONS: Final = RESOLVED | {"resolve", "sign", "cosign"}
+"""What devices may ask for that is no command of a kind."""
+
+
+class SocketMetrics:
+    """RED per kind and operation: `outcome` is `applied`, `duplicate`, `conflict`, `rejected`, `retry` or `failed`."""
+
+    def __init__(self, gateway: str, kinds: Mapping[str, EntityKind[Any]], registry: CollectorRegistry) -> None:
+        self._gateway = gateway
+        self._known = {
+            (name, op)
+            for name, kind in kinds.items()
+            for op in {str(command.__struct_config__.tag) for command in kind.commands} | _EDGE_OPERATIONS  # type: ignore[attr-defined]
+        }
+        self._commands = Counter(
+            "atrium_socket_commands",
+            "Commands that came over sockets.",
+            ("gateway", "kind", "op", "outcome"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "atrium_socket_command_duration_seconds",
+            "From a command's turn in its queue to its result.",
+            ("gateway", "kind"),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._children: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+
+    def knows(self, kind: str, op: str) -> bool:
+        return (kind, op) in self._known
+
+    def observe(self, kind: str, op: str, outcome: str, seconds: float) -> None:
+        if (kind, op) not in self._known:
+            kind, op = OTHER, OTHER
+        children = self._children.get((kind, op, outcome))
+        if children is None:
+            children = (
+                self._commands.labels(self._gateway, kind, op, outcome),
+                self._seconds.labels(self._gateway, kind),
+            )
+            self._children[kind, op, outcome] = children
+        children[0].inc()
+        children[1].observe(seconds)
+
+
+class ObservedPort:
+    """`realtime.ports.CommandPort` around another one."""
+
+    def __init__(self, port: CommandPort, metrics: SocketMetrics, tracer: "Tracer | None" = None) -> None:
+        self._port = port
+        self._metrics = metrics
+        self._tracer = tracer
+        self.clinical = port.clinical
+        self.signal = port.signal
+
+    async def execute(
+        self, actor: Actor, ent: str, op: str, args: dict[str, Any], *identity: Any, **more: Any
+    ) -> Answer:
+        began = time.perf_counter()
+        outcome = "failed"
+        try:
+            if self._tracer is None or (span := self._tracer.root("socket command")) is None:
+                answer = await self._port.execute(actor, ent, op, args, *identity, **more)
+            else:
+                kind, _, entity_id = ent.partition("/")
+                span.rename(f"command {kind}.{op}" if self._metrics.knows(kind, op) else "command")
+                span.note({"atrium.kind": kind, "atrium.id": entity_id, "atrium.command": op})
+                with within(span):
+                    answer = await self._port.execute(actor, ent, op, args, *identity, **more)
+            outcome = "duplicate" if answer.duplicate else "applied"
+            return answer
+        except Temporary:
+            outcome = "retry"
+            raise
+        except Conflict:
+            outcome = "conflict"
+            raise
+        except AtriumError as error:
+            outcome = "rejected" if error.failure.status < _SERVER_ERROR else "failed"
+            raise
+        finally:
+            self._metrics.observe(ent.partition("/")[0], op, outcome, time.perf_counter() - began)
+
+
+_SERVER_ERROR: Final = 500
