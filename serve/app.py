@@ -23,6 +23,8 @@ from serve.auth.routes import router as auth
 from serve.carts.routes import router as carts
 from serve.documentation.charting import router as charting
 from serve.documentation.routes import router as documentation
+from serve.emergency_access.routes import reviewing as emergency_reviewing
+from serve.emergency_access.routes import taking as emergency_taking
 from serve.gateway import GatewayRuntime
 from serve.live.routes import router as live
 from serve.locations.routes import public as locations_public
@@ -53,6 +55,7 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "rooms": (rooms,),
     "sessions": (sessions,),
     "documentation": (charting, documentation),
+    "emergency-access": (emergency_taking, emergency_reviewing),
     "treatments": (treatments,),
     "locations": (locations_public, locations),
     "organizations": (organizations, members),

@@ -29,7 +29,10 @@ from serve.platform.browsers import Browsers, origins_of
 from serve.platform.outgoing_metrics import OutgoingCollector
 from serve.platform.rate_limits import RateLimiter, rate_limits_of
 from services.accounts.accounts import Accounts, postgres_stores
+from services.accounts.relying_party import relying_party_of
+from services.accounts.revocations import CHANNEL
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
+from services.emergency_stores import EmergencyStore
 from services.entities import CART
 from services.health import Health
 from services.mail.guarded import guarded_mailer
@@ -101,7 +104,8 @@ async def open_gateway(
         listings=Listings(database),
         session_listings=SessionListings(database),
         document_listings=DocumentListings(database),
-        audit_store=AuditStore(database),
+        audit_store=AuditStore(database, keys),
+        emergency_store=EmergencyStore(database, keys),
         journal=journal,
         dead_letters=DeadLetters(database),
         tokens=tokens,
@@ -125,6 +129,7 @@ async def open_gateway(
             ledger=SessionLedger(runtime.sessions),
             witness=AuditWitness(runtime.documents),
             presence=Presence(gateway_id, bus),
+            revoked=tokens.revoked,
         )
     )
     runtime.live = live
@@ -140,14 +145,21 @@ async def open_gateway(
         clock,
         sender=settings.mail_from,
         app_url=settings.app_url,
+        party=relying_party_of(settings),
+        publisher=bus,
     )
+    revocations = accounts.revocations
+    await bus.subscribe(CHANNEL, revocations.heard, revocations.missed)
+    await revocations.load()
     _expose(runtime, live, client)
     await live.start()
     refreshing = asyncio.get_running_loop().create_task(refresh_forever(keys, config.runtime.keys_refresh_s))
+    looking = asyncio.get_running_loop().create_task(revocations.look_forever())
     try:
         yield runtime
     finally:
         refreshing.cancel()
+        looking.cancel()
         await live.stop()
         await accounts.close()
         await outgoing.close()

@@ -23,6 +23,7 @@ from services.document_chart import DocumentCharts
 from services.document_listings import DocumentListings
 from services.document_operations import DocumentOperations
 from services.documents import Documents
+from services.emergency_access import EmergencyAccess, EmergencyStore
 from services.entities import DOCUMENT, Answered, Entities
 from services.groups import Groups
 from services.hand_offs import HandOffs
@@ -34,8 +35,8 @@ from services.lookups import Clock
 from services.merchants import MerchantCache
 from services.orders import Orders
 from services.organizations import Organizations, OrganizationStore
-from services.placement import Placements
 from services.outgoing.client import Outgoing
+from services.placement import Placements
 from services.products import ProductCache
 from services.quarantine import Quarantine
 from services.rooms import Rooms
@@ -70,6 +71,7 @@ class GatewayRuntime:
     tokens: Tokens
     clock: Clock
     health: Health
+    emergency_store: EmergencyStore | None = None
     live: Gateway | None = None
     accounts: Accounts | None = None
     keys: KeyRing | None = None
@@ -91,6 +93,7 @@ class GatewayRuntime:
     organizations: Organizations = field(init=False)
     rooms: Rooms = field(init=False)
     audit: Audit = field(init=False)
+    emergency: EmergencyAccess | None = field(init=False, default=None)
     documents: Documents = field(init=False)
     charts: DocumentCharts = field(init=False)
     sessions: Sessions = field(init=False)
@@ -113,7 +116,11 @@ class GatewayRuntime:
         self.rooms = Rooms(rooms, self.location_store, self.locations, self.history)
         self.organizations = Organizations(self.organization_store)
         self.audit = Audit(self.audit_store, self.clock)
-        access = DocumentAccess(self.document_listings, self.location_store, self.audit, self.clock)
+        if self.emergency_store is not None:
+            self.emergency = EmergencyAccess(
+                self.emergency_store, self.audit, self.tokens, self.clock, self._emergency_access_taken
+            )
+        access = DocumentAccess(self.document_listings, self.location_store, self.audit, self.clock, self.emergency)
         self.documents = Documents(
             self.client, self.history, self.document_listings, self.products, self.tokens, access
         )
@@ -132,6 +139,10 @@ class GatewayRuntime:
             self.audit,
         )
         self.groups = Groups(self.listings, self.rooms, self.documents, self.sessions)
+
+    async def _emergency_access_taken(self, organization_id: str) -> None:
+        if self.accounts is not None:
+            await self.accounts.alerts.emergency_access(organization_id)
 
     async def _again(self, *command: Any, **more: Any) -> Answered:
         """A quarantined command goes the way of all commands."""

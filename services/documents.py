@@ -17,15 +17,17 @@ from actors.runtime.wire import VIEW_JSON
 from domain.errors import Conflict, NotFound, invalid_field
 from domain.text import check_id
 from domain.times import SECOND_MS
-from services.audit import READ
+from services.audit import EMERGENCY, READ
 from services.document_access import DocumentAccess
 from services.document_history import HistoryEntry, history_entry
 from services.document_listings import DocumentEntry, DocumentFilter, DocumentListings
+from services.emergency_access import EmergencyAccess
 from services.entities import DOCUMENT, Answered, Entities, Sender, send
 from services.history import History
 from services.listings import Place
 from services.products import ProductCache
 from services.tokens import Tokens
+from storage.emergency_access import Grant
 
 HISTORY: Final = "history"
 FOLLOW: Final = "follow"
@@ -62,6 +64,16 @@ class Documents:
             )
         await self._access.shown(sender, action, document_id, answered.view, grant_id)
         return answered
+
+    async def take_emergency_access(
+        self, emergency: EmergencyAccess, sender: Sender, document_id: str, reason: str, proof: str
+    ) -> tuple[Grant, bool]:
+        """A grant for this document's patient, and whether the sender had it: see `EmergencyAccess.take`."""
+        async with self._access.guarded(sender, EMERGENCY, document_id):
+            entry = await self._access.entry(document_id)
+            if entry is None:
+                raise NotFound("There is no such document.")
+            return await emergency.take(sender, entry, reason, proof)
 
     async def history(self, sender: Sender, document_id: str) -> Sequence[HistoryEntry]:
         """What happened, oldest first."""

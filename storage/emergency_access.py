@@ -97,7 +97,7 @@ class EmergencyAccessTables:
             query = query.where(EmergencyAccess.reviewed_at.is_(None))
         if after is not None:
             place = tuple_(EmergencyAccess.granted_at, EmergencyAccess.id)
-            query = query.where(place < tuple_(from_ms(after[0]), after[1]))  # type: ignore[arg-type]
+            query = query.where(place < tuple_(from_ms(after[0]), after[1]))
         newest = query.order_by(EmergencyAccess.granted_at.desc(), EmergencyAccess.id.desc())
         return await self._read(newest.limit(limit))
 
@@ -125,7 +125,7 @@ class EmergencyAccessTables:
             done = await session.execute(statement.values(values).returning(EmergencyAccess.id))
             return done.first() is not None
 
-    async def _read(self, query: Select[tuple[EmergencyAccess]]) -> Sequence[Grant]:
+    async def _read(self, query: Select[EmergencyAccess]) -> Sequence[Grant]:
         async with self._database.session() as session:
             rows = (await session.scalars(query)).all()
         return [await self._grant(row) for row in rows]
@@ -156,7 +156,7 @@ class EmergencyAccessTables:
         return self._keys.open(sealed, column_place(TABLE, column, grant_id)).decode()
 
 
-def _active(subject: str, now_ms: int) -> Select[tuple[EmergencyAccess]]:
+def _active(subject: str, now_ms: int) -> Select[EmergencyAccess]:
     return (
         select(EmergencyAccess)
         .where(

@@ -35,6 +35,7 @@ from tests.serve.clinic import (
     MemoryOrganizations,
     MemorySessions,
 )
+from tests.serve.emergencies import MemoryEmergencies
 from tests.services.accounts.memory import memory_stores
 from tests.services.accounts.people import Mailbox, make_accounts
 
@@ -317,6 +318,7 @@ async def open_house(
             session_listings=MemorySessions(store),
             document_listings=MemoryDocuments(store),
             audit_store=MemoryAudit(),
+            emergency_store=MemoryEmergencies(),
             journal=journal,
             dead_letters=dead_letters,
             tokens=Tokens(clock, signing=SIGNING_KEY),

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from tests.serve.access.accounts import address_of
 from tests.serve.access.people import QUINN, Person
-from tests.serve.access.world import DOSE, SITE, World
+from tests.serve.access.world import DOSE, EMERGENCY_REASON, SITE, World
 from tests.serve.clinic import CLINIC
 from tests.serve.house import ADDRESS, ALICE, BOB, BREAD, COURIER, MERCHANT
 from tests.services.accounts.people import OTHER_PASSWORD, PASSWORD
@@ -161,6 +161,13 @@ PROBES: Final[dict[str, Probe]] = {
     "POST /documentation/{document_id}/reject-cosign": Probe(("cosignable",), _REASON),
     "POST /documentation/{document_id}/addenda": Probe(("signed",), {"text": "The lot was C1235.", **_REASON}),
     "POST /documentation/{document_id}/entered-in-error": Probe(("document",), _REASON),
+    "POST /documentation/{document_id}/emergency-access": Probe(
+        ("document",),
+        lambda w, who: {"reason": EMERGENCY_REASON, "proof": w.proof(who)},
+    ),
+    "GET /admin/emergency-access": Probe(("emergency",)),
+    "POST /admin/emergency-access/{grant_id}/review": Probe(("emergency",), {"note": "justified"}),
+    "POST /admin/emergency-access/{grant_id}/revoke": Probe(("emergency",)),
     "POST /treatments/injectable": Probe(
         ("document",), lambda w, _: {"document_id": w.ids["document_id"], **_PLACE, **_injected(w)}
     ),

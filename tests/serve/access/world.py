@@ -21,6 +21,7 @@ SITE: dict[str, Any] = {
     "address": {"line1": "Hauptstraße 1", "city": "Berlin", "country": "DE"},
     "time_zone": "Europe/Berlin",
 }
+EMERGENCY_REASON = "Unconscious in the waiting room; allergies must be known."
 TABLET = new_id()
 DOSE = {"dose": "2.5", "unit": "U", "lot": "C1234"}
 
@@ -230,9 +231,18 @@ class World:
     async def signature(self, person: Person) -> dict[str, str]:
         """What `person` would sign with: the content as it is, and a proof of their own."""
         shown = await self.done(PIA, "GET", f"/documentation/{self.ids['document_id']}")
-        proof = self.house.tokens.issue(person.subject, person.roles, person.organizations) if person.subject else ""
         words = {"printed_name": "Pia Provider, RN", "meaning": "I performed this."}
-        return {**words, "content_hash": shown["content_hash"], "proof": proof}
+        return {**words, "content_hash": shown["content_hash"], "proof": self.proof(person)}
+
+    def proof(self, person: Person) -> str:
+        """A token of a login just now."""
+        return self.house.tokens.issue(person.subject, person.roles, person.organizations) if person.subject else ""
+
+    async def _emergency(self) -> None:
+        await self.make("document")
+        path = f"/documentation/{self.ids['document_id']}/emergency-access"
+        body = {"reason": EMERGENCY_REASON, "proof": self.proof(DESK)}
+        self.ids["grant_id"] = (await self.done(DESK, "POST", path, body))["id"]
 
     # -- operations -------------------------------------------------------------------------------
 
