@@ -32,6 +32,7 @@ class Gateway:
         self._rng = rng or random.Random()
         self._sessions: set[Session] = set()
         self._ticker: asyncio.Task[None] | None = None
+        self._revoked_seen = 0
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -79,9 +80,23 @@ class Gateway:
                 session.tick(now)
             except Exception:
                 log.exception("session_tick_failed", connection=session.connection.conn_id)
+        self._end_revoked()
         self.services.hub.tick(now)
         if self.services.presence is not None:
             self.services.presence.tick(now)
+
+    def _end_revoked(self) -> None:
+        """Close the sockets of whom something was taken back from since the last tick."""
+        revoked = self.services.revoked
+        if revoked is None or revoked.version == self._revoked_seen:
+            return
+        self._revoked_seen = revoked.version
+        for session in list(self._sessions):
+            ending = None if session.ticket is None else revoked.ending(session.ticket)
+            if ending == "outdated":
+                session.shut(codes.STATE_INVALIDATED, "the rights have changed")
+            elif ending is not None:
+                session.shut(codes.TOKEN_INVALID, "token_revoked")
 
     async def drain(self, seconds: float | None = None) -> None:
         """Tell every client to go elsewhere, then close with 4001, spread over `seconds` so that they do not

@@ -33,6 +33,19 @@ class Identity(msgspec.Struct, frozen=True):
     shown: frozenset[str] | None = None
     login_ms: int = 0
     """When they proved who they are (wall clock), 0 for never."""
+    ticket: Any = None
+    """What `Revoked` knows it by, None for what cannot be taken back."""
+
+
+class Revoked(Protocol):
+    """What was taken back since it was checked."""
+
+    @property
+    def version(self) -> int:
+        """Rises when there is news."""
+
+    def ending(self, ticket: Any) -> str | None:
+        """None while it holds, `ended`, or `outdated`: they may come back at once with a fresh one."""
 
 
 class Authenticator(Protocol):

@@ -8,14 +8,15 @@ import msgspec
 
 from realtime.hub import Hub, wall_ms
 from realtime.limits import DEFAULTS, Limits
-from realtime.ports import Authenticator, Clock, CommandPort, DeviceKeepsCount, Ledger, Sleep, Witness
+from realtime.ports import Authenticator, Clock, CommandPort, DeviceKeepsCount, Ledger, Revoked, Sleep, Witness
 from realtime.presence import Presence
 
 _KEEPS_COUNT = DeviceKeepsCount()
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """`presence` None: people do not see each other here. `running` holds commands that outlive their socket."""
+    """`presence` None: people do not see each other here. `revoked` None: tokens hold until they run
+    out. `running` holds commands that outlive their socket."""
 
     hub: Hub
     port: CommandPort
@@ -23,6 +24,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger = _KEEPS_COUNT
     witness: Witness | None = None
     presence: Presence | None = None
+    revoked: Revoked | None = None
     limits: Limits = DEFAULTS
     clock: Clock = time.monotonic
     wall: Callable[[], int] = wall_ms

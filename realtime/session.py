@@ -70,12 +70,14 @@ class Session:
         "actor",
         "codec",
         "connection",
+        "ticket",
     )
 
     def __init__(
         self, socket: Socket, services: Services, codec: Codec, scope: Scope, credentials: Credentials, conn_id: str
     ) -> None:
         self.actor = Actor("")
+        self.ticket: Any = None
         self.codec = codec
         self._socket = socket
         self._services = services
@@ -209,6 +211,7 @@ class Session:
         if identity is None:
             return
         self.actor = self._executor.actor = identity.actor
+        self.ticket = identity.ticket
         self._shown = identity.shown
         admission = await self._device.admit(hello, identity.login_ms)
         if admission is None:
@@ -261,6 +264,7 @@ class Session:
             self.connection.shut(codes.STATE_INVALIDATED, "the rights have changed", flush=False)
             return
         self.actor = self._executor.actor = identity.actor
+        self.ticket = identity.ticket
         self._shown = identity.shown
         self.connection.renewed(self._ttl(identity), self._clock())
 
@@ -269,7 +273,7 @@ class Session:
         try:
             identity = await self._services.authenticator.authenticate(credentials)
         except Unauthenticated as error:
-            expired = error.failure.code == "token_expired"
+            expired = error.failure.code in {"token_expired", "token_outdated"}
             self.connection.shut(codes.TOKEN_EXPIRED if expired else codes.TOKEN_INVALID, error.failure.code)
             return None
         except Temporary:

@@ -31,6 +31,7 @@ from serve.platform.rate_limits import RateLimiter, rate_limits_of
 from services.accounts.accounts import Accounts, postgres_stores
 from services.accounts.relying_party import relying_party_of
 from services.accounts.revocations import CHANNEL
+from services.accounts.revocations import CHANNEL
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
 from services.emergency_stores import EmergencyStore
 from services.entities import CART
@@ -130,6 +131,7 @@ async def open_gateway(
             witness=AuditWitness(runtime.documents),
             presence=Presence(gateway_id, bus),
             revoked=tokens.revoked,
+            revoked=tokens.revoked,
         )
     )
     runtime.live = live
@@ -155,10 +157,12 @@ async def open_gateway(
     await live.start()
     refreshing = asyncio.get_running_loop().create_task(refresh_forever(keys, config.runtime.keys_refresh_s))
     looking = asyncio.get_running_loop().create_task(revocations.look_forever())
+    looking = asyncio.get_running_loop().create_task(revocations.look_forever())
     try:
         yield runtime
     finally:
         refreshing.cancel()
+        looking.cancel()
         looking.cancel()
         await live.stop()
         await accounts.close()

@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field(default="atrium", min_length=1, description="The `iss` that access tokens must carry.")
     jwt_audience: str = Field(default="atrium", min_length=1, description="The `aud` that access tokens must carry.")
     jwt_leeway_s: int = Field(default=10, ge=0, le=300, description="Clock difference tolerated in tokens (seconds).")
-    access_token_ttl_s: int = Field(default=3600, ge=60, description="Lifetime of issued access tokens (seconds).")
+    access_token_ttl_s: int = Field(
+        default=3600, ge=60, le=86_400, description="Lifetime of issued access tokens (seconds); at most a day."
+    )
     share_link_ttl_s: int = Field(
         default=86_400, ge=60, description="Lifetime of a signed order tracking link (seconds)."
     )

@@ -100,7 +100,7 @@ async def refresh(call: Call, body: schemas.Refresh) -> Answer:
 
 @router.post("/logout", status_code=204, responses=problems(_422="The request is not valid."))
 async def log_out(call: Call, body: schemas.Logout) -> Answer:
-    """End this login. Access tokens that it gave hold until they run out."""
+    """End this login, and every access token that it gave."""
     await accounts_of(call).logins.logout(body.refresh_token)
     return Answer(status=HTTPStatus.NO_CONTENT)
 
@@ -142,7 +142,7 @@ async def change_password(call: Call, body: schemas.ChangePassword) -> Answer:
 )
 async def reauthenticate(call: Call, body: schemas.Reauthenticate) -> Answer:
     """An access token with a fresh `auth_time`: the `proof` that signing asks for."""
-    opened = await accounts_of(call).logins.reauthenticate(call.actor, body.password)
+    opened = await accounts_of(call).logins.reauthenticate(call.actor, body.password, call.verified.login)
     return json_answer(shown.access_shown(opened, call.runtime.tokens))
 
 
@@ -150,8 +150,7 @@ async def reauthenticate(call: Call, body: schemas.Reauthenticate) -> Answer:
 async def get_session(call: Call) -> Answer:
     """Who the access token speaks for, and the organizations they could act for."""
     accounts = accounts_of(call)
-    bearer = call.fields.get(b"authorization", b"").decode("latin-1").partition(" ")[2].strip()
-    verified = call.runtime.tokens.verify(bearer)
+    verified = call.verified
     try:
         user = shown.user_shown(await accounts.profiles.get(call.actor.subject))
     except NotFound:

@@ -50,4 +50,6 @@ class TokenAuthenticator:
 
 
 def _identity(verified: Verified) -> Identity:
-    return Identity(verified.actor, verified.expires * SECOND_MS, login_ms=verified.auth_time * SECOND_MS)
+    return Identity(
+        verified.actor, verified.expires * SECOND_MS, login_ms=verified.auth_time * SECOND_MS, ticket=verified
+    )

@@ -69,7 +69,7 @@ async def add_member(call: Call, organization_id: Id, body: schemas.AddMember) -
 async def remove_member(
     call: Call, organization_id: Id, user_id: Id, query: Annotated[schemas.RoleQuery, Query()]
 ) -> Answer:
-    """Take one role from somebody, or all. Tokens that say so hold until they run out."""
+    """Take one role from somebody, or all. Their access tokens are outdated at once: they refresh them."""
     await accounts_of(call).members.remove(
         call.actor, organization_id, user_id, query.role or "", correlation=call.correlation
     )

@@ -15,6 +15,7 @@ from domain.ids import derived_command_id
 from serve.platform.edge import CORRELATION, FIELDS, INSTANCE, SUBJECT, VERIFIED
 from serve.platform.errors import PayloadTooLargeError, RequestTimeoutError, UnsupportedMediaTypeError
 from serve.platform.problems import RawHeaders
+from services.tokens import Verified
 
 if TYPE_CHECKING:
     from serve.gateway import GatewayRuntime
@@ -72,20 +73,20 @@ class Call(Request):
         self.fields: dict[bytes, bytes] = scope[FIELDS]
         self.instance: str = scope[INSTANCE]
         self.actor: Actor = _NOBODY
+        self.verified: Verified = _UNVERIFIED
         self.raw_body = b""
 
     def authenticate(self) -> None:
         """Read the Bearer token into `actor`. Raises `Unauthenticated`."""
         verified = self.scope.get(VERIFIED)
-        if verified is not None:
-            self.actor = verified.actor
-            self.scope[SUBJECT] = verified.actor.subject
-            return
-        field = self.fields.get(b"authorization", b"")
-        if field[:7].lower() != _BEARER:
-            raise Unauthenticated("An access token is required: `Authorization: Bearer …`.", code="token_missing")
-        self.actor = self.runtime.tokens.verify(field[7:].strip().decode("latin-1")).actor
-        self.scope[SUBJECT] = self.actor.subject
+        if verified is None:
+            field = self.fields.get(b"authorization", b"")
+            if field[:7].lower() != _BEARER:
+                raise Unauthenticated("An access token is required: `Authorization: Bearer …`.", code="token_missing")
+            verified = self.runtime.tokens.verify(field[7:].strip().decode("latin-1"))
+        self.verified = verified
+        self.actor = verified.actor
+        self.scope[SUBJECT] = verified.actor.subject
 
     async def read_body(self) -> bytes:
         """The body, bounded in size, announced or not, and in time. Raises `PayloadTooLargeError`, `RequestTimeoutError`."""
@@ -177,6 +178,7 @@ def etag(version: int) -> bytes:
 
 
 _NOBODY: Final = Actor("")
+_UNVERIFIED: Final = Verified(_NOBODY, 0)
 
 
 def _too_large(bound: int) -> PayloadTooLargeError:
