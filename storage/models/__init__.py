@@ -15,6 +15,7 @@ from storage.models.base import Base
 from storage.models.catalog import Organization, Product
 from storage.models.emergency_access import EmergencyAccess
 from storage.models.factors import FactorChallenge, Passkey, RecoveryCode, TotpFactor
+from storage.models.identities import Identity, OidcSpent
 from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, RoomIndex, SessionIndex
 from storage.models.jobs import Job
 from storage.models.keys import DataKeyRow
@@ -38,6 +39,7 @@ __all__ = [
     "Erasure",
     "FactorChallenge",
     "HostRow",
+    "Identity",
     "Job",
     "JournalRow",
     "LegalHold",
@@ -46,6 +48,7 @@ __all__ = [
     "LoginFailure",
     "LookupKeyRow",
     "Membership",
+    "OidcSpent",
     "OneTimeToken",
     "OrderIndex",
     "Organization",
