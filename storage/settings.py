@@ -146,10 +146,17 @@ class Settings(BaseSettings):
         description="Web application that mails link to, as <app_url>/verify-email#token=…; unset: mails have a code.",
     )
 
-    outgoing_private_networks: str = Field(
+    passkey_domain: str = Field(
         default="",
-        description="Networks of private addresses that outgoing HTTP may call, also without TLS: 10.1.0.0/16,::1 "
-        "(separated by commas); unset: public addresses only.",
+        pattern=r"^[a-z0-9.-]*$",
+        description="Domain that passkeys are made for, also for the names below it; those made for another one are "
+        "lost. Unset: the host of app_url, else localhost.",
+    )
+    passkey_origins: str = Field(
+        default="",
+        pattern=r"^(\s*https?://[^/,\s]+\s*(,|$))*$",
+        description="Origins of pages that may use passkeys: https://shop.example (separated by commas); "
+        "unset: that of app_url, else http://localhost:<port>.",
     )
 
     trace_endpoint: str = Field(
@@ -168,6 +175,12 @@ class Settings(BaseSettings):
         le=1,
         description="Share of requests and socket commands that are traced; one that comes with a `traceparent` "
         "goes by its flag.",
+    )
+
+    outgoing_private_networks: str = Field(
+        default="",
+        description="Networks of private addresses that outgoing HTTP may call, also without TLS: 10.1.0.0/16,::1 "
+        "(separated by commas); unset: public addresses only.",
     )
 
     log_level: LogLevel = Field(default="info", description="Least severe level that is logged.")

@@ -39,6 +39,18 @@ class AccountLimits(msgspec.Struct, frozen=True, kw_only=True):
     search_words_max: int = 8
     search_characters_max: int = 200
 
+    challenge_ttl_seconds: int = 300
+    """For so long a login waits for its second factor, and a passkey's answer is taken."""
+    enrolment_ttl_seconds: int = 600
+    """For so long the first code of a new authenticator app is taken."""
+    totp_drift_steps: int = 1
+    """Steps of 30 s that an authenticator app's clock may be off, either way."""
+    recovery_codes: int = 10
+    passkeys_max: int = 20
+    """Of one person."""
+    step_up_seconds: int = 300
+    """How long ago somebody may have proved who they are for what asks for a proof of now."""
+
 
 DEFAULTS = AccountLimits()
 

@@ -1,25 +1,31 @@
 """Logging in and staying in: logins, their refresh tokens and the access tokens that those give."""
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
 from actors.runtime.entity import Actor
-from domain.errors import Forbidden, NotFound, Unauthenticated
+from domain.errors import Forbidden, NotFound, Unauthenticated, invalid_field
 from domain.ids import new_id
 from domain.text import check_text
 from domain.times import SECOND_MS
 from services.accounts.emails import check_email
+from services.accounts.factors import BY_CODE, SecondFactors, mfa_failed
 from services.accounts.grants import Grant, grant_for
 from services.accounts.limits import AccountLimits
-from services.accounts.proving import Prover
+from services.accounts.passkeys import BY_PASSKEY, Passkeys
+from services.accounts.proving import Prover, check_active
 from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
 from services.audit import Audit
 from services.lookups import Clock
-from services.tokens import Tokens
+from services.tokens import MFA, Tokens
+from storage.accounts.factor_records import ChallengeRecord
 from storage.accounts.records import LoginRecord, UserRecord, UserStatus
 from storage.accounts.secret_tokens import new_token
+
+BY_PASSWORD: Final = ("pwd",)
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +44,8 @@ class Logins:
         stores: AccountStores,
         tokens: Tokens,
         prover: Prover,
+        factors: SecondFactors,
+        passkeys: Passkeys,
         revocations: Revocations,
         audit: Audit,
         clock: Clock,
@@ -46,6 +54,8 @@ class Logins:
         self._stores = stores
         self._tokens = tokens
         self._prover = prover
+        self._factors = factors
+        self._passkeys = passkeys
         self._revocations = revocations
         self._audit = audit
         self._clock = clock
@@ -54,11 +64,37 @@ class Logins:
     async def login(self, email: str, password: str, *, device: str = "", organization_id: str = "") -> Opened:
         """A new login. For the person themselves, or for an organization of theirs.
 
-        Raises like `Prover.prove`, and `Forbidden` with code `not_a_member`.
+        Raises like `Prover.prove` and `begin`.
         """
         check_text(device, "device", length_max=self._limits.device_characters_max)
         user = await self._prover.prove(check_email(email), password)
-        return await self.open(user, device=device, organization_id=organization_id, amr=("pwd",))
+        return await self.begin(user, device=device, organization_id=organization_id, amr=BY_PASSWORD)
+
+    async def begin(
+        self, user: UserRecord, *, device: str = "", organization_id: str = "", amr: tuple[str, ...] = ()
+    ) -> Opened:
+        """The login of an active person who has proved by one factor to be themselves; `amr` says by which.
+
+        Raises as `open`, and `Unauthenticated` with code `mfa_required` when they have second factors:
+        its `challenge` is for `finish`.
+        """
+        if MFA not in amr and await self._factors.kinds(user.id):
+            check_text(device, "device", length_max=self._limits.device_characters_max)
+            await self._grant(user, organization_id)
+            raise await self._factors.ask(user, device=device, organization_id=organization_id, amr=amr)
+        return await self.open(user, device=device, organization_id=organization_id, amr=amr)
+
+    async def finish(self, challenge: ChallengeRecord, code: str) -> Opened:
+        """A login that was begun, by a code. Raises like `SecondFactors.prove` and `open`, and `Unauthenticated` with
+        code `challenge_spent`."""
+        user = await self._stores.users.user(challenge.user_id)
+        if user is None:
+            raise mfa_failed()
+        await self._factors.prove(check_active(user), code)
+        await self._grant(user, challenge.organization_id)
+        await self._factors.spend(challenge)
+        amr = (*challenge.amr, *BY_CODE)
+        return await self.open(user, device=challenge.device, organization_id=challenge.organization_id, amr=amr)
 
     async def open(
         self,
@@ -128,17 +164,29 @@ class Logins:
             raise _invalid_refresh()
         return self._opened(user, grant, rotated.login, rotated.token, now)
 
-    async def reauthenticate(self, actor: Actor, password: str, login_id: str = "") -> Opened:
+    async def reauthenticate(self, actor: Actor, password: str, code: str = "", login_id: str = "") -> Opened:
         """A fresh access token of the login `login_id`, for what asks for a proof of who they are.
 
-        Raises like `Prover.prove_again`.
+        `code` is asked of people with second factors. Raises like `Prover.prove_again`, and `Invalid` on `code`.
         """
         now = self._clock.now_ms()
         proved = await self._prover.prove_again(actor.subject, password, "password")
-        grant = await self._grant(proved, actor.organizations[0] if actor.organizations else "")
-        await self._audit.note(Actor(proved.id), "reauthenticate", "user", proved.id)
-        access = self._access(proved, grant, self._clock.now_ms(), ("pwd",), login_id, now)
-        return Opened(user=proved, grant=grant, access_token=access)
+        amr: tuple[str, ...] = BY_PASSWORD
+        if await self._factors.kinds(proved.id):
+            if not code:
+                raise invalid_field("code", "required", "A code of your authenticator app, or a recovery code.")
+            try:
+                await self._factors.prove(proved, code)
+            except Unauthenticated:
+                raise invalid_field("code", "wrong_code", "This code is not right, or was used already.") from None
+            amr = (*BY_PASSWORD, *BY_CODE)
+        return await self._again(actor, proved, amr, login_id, now)
+
+    async def reauthenticate_by_passkey(self, actor: Actor, credential: dict[str, Any], login_id: str = "") -> Opened:
+        """As `reauthenticate`. Raises like `Passkeys.prove_again`."""
+        now = self._clock.now_ms()
+        proved = await self._passkeys.prove_again(actor.subject, credential)
+        return await self._again(actor, proved, BY_PASSKEY, login_id, now)
 
     async def logout(self, token: str) -> None:
         """End the login of this refresh token, used up or not; nothing for an unknown one."""
@@ -158,6 +206,14 @@ class Logins:
         await self._revocations.spread()
         await self._audit.note(Actor(user_id), "sessions_revoked", "user", user_id)
         return count
+
+    async def _again(
+        self, actor: Actor, proved: UserRecord, amr: tuple[str, ...], login_id: str, now_ms: int
+    ) -> Opened:
+        grant = await self._grant(proved, actor.organizations[0] if actor.organizations else "")
+        await self._audit.note(Actor(proved.id), "reauthenticate", "user", proved.id)
+        access = self._access(proved, grant, self._clock.now_ms(), amr, login_id, now_ms)
+        return Opened(user=proved, grant=grant, access_token=access)
 
     async def _grant(self, user: UserRecord, organization_id: str) -> Grant:
         memberships = await self._stores.members.memberships(user.id) if organization_id else ()

@@ -1,20 +1,17 @@
 """Proving by a password who somebody is; every way to try one is counted here."""
 
-from domain.errors import Forbidden, TooMany, Unauthenticated, invalid_field
-from domain.times import SECOND_MS
-from services.accounts.limits import AccountLimits, lock_ms
+from domain.errors import Forbidden, Unauthenticated, invalid_field
+from services.accounts.attempts import Attempts
 from services.accounts.passwords import Passwords
 from services.accounts.store import AccountStores
-from services.lookups import Clock
 from storage.accounts.records import UserRecord, UserStatus
 
 
 class Prover:
-    def __init__(self, stores: AccountStores, passwords: Passwords, clock: Clock, limits: AccountLimits) -> None:
+    def __init__(self, stores: AccountStores, passwords: Passwords, attempts: Attempts) -> None:
         self._stores = stores
         self._passwords = passwords
-        self._clock = clock
-        self._limits = limits
+        self._attempts = attempts
 
     async def prove(self, email: str, password: str) -> UserRecord:
         """The active person with this address and password.
@@ -23,32 +20,16 @@ class Prover:
         passwords), `TooMany` (`login_locked`: also for unknown ones), `Forbidden` (`email_unverified`,
         `account_suspended`: only with the right password).
         """
-        now = self._clock.now_ms()
-        locked_until = await self._stores.logins.attempt(
-            email,
-            now_ms=now,
-            window_ms=self._limits.attempts_window_seconds * SECOND_MS,
-            lock_ms=lambda count: lock_ms(count, self._limits),
-        )
-        if locked_until:
-            raise TooMany(
-                "Too many attempts: wait, or choose a new password.",
-                code="login_locked",
-                retry_after_ms=max(SECOND_MS, locked_until - now),
-            )
+        await self._attempts.count(email)
         user = await self._stores.users.user_by_email(email)
         kept = "" if user is None or user.status is UserStatus.DELETED else user.password_hash
         holds, better = await self._passwords.verify(password, kept)
         if not holds or user is None:
             raise Unauthenticated("The address or the password is not right.", code="login_failed")
-        await self._stores.logins.forget_attempts(email)
+        await self._attempts.forget(email)
         if better:
             await self._stores.users.upgrade_password(user.id, user.password_hash, better)
-        if user.status is UserStatus.PENDING:
-            raise Forbidden("Confirm your address first, by the mail that was sent.", code="email_unverified")
-        if user.status is not UserStatus.ACTIVE:
-            raise Forbidden("This account is suspended.", code="account_suspended")
-        return user
+        return check_active(user)
 
     async def prove_again(self, user_id: str, password: str, path: str) -> UserRecord:
         """Of somebody who is logged in: a wrong password is `Invalid` on the field `path`, else as `prove`.
@@ -62,3 +43,12 @@ class Prover:
             return await self.prove(user.email, password)
         except Unauthenticated:
             raise invalid_field(path, "wrong_password", "This is not your password.") from None
+
+
+def check_active(user: UserRecord) -> UserRecord:
+    """Of who has proved to be this person. Raises `Forbidden` (`email_unverified`, `account_suspended`)."""
+    if user.status is UserStatus.PENDING:
+        raise Forbidden("Confirm your address first, by the mail that was sent.", code="email_unverified")
+    if user.status is not UserStatus.ACTIVE:
+        raise Forbidden("This account is suspended.", code="account_suspended")
+    return user

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from services.accounts.factor_store import FactorStore
 from services.accounts.people_store import PeopleStore
 from services.accounts.revocations import RevocationStore
 from storage.accounts.records import LoginRecord, MembershipRecord, Rotated, TokenRecord, UserRecord
@@ -95,3 +96,4 @@ class AccountStores(msgspec.Struct, frozen=True):
     members: MembershipStore
     people: PeopleStore
     revocations: RevocationStore
+    factors: FactorStore

@@ -9,6 +9,7 @@ from services.accounts.store import AccountStores
 from storage.accounts.records import LoginRecord, MembershipRecord, Rotated, TokenRecord, UserRecord, UserStatus
 from storage.accounts.revocations import Ending, Revocation, for_ever, up_to
 from storage.accounts.secret_tokens import token_hash
+from tests.services.accounts.memory_factors import MemoryFactors
 from tests.services.accounts.memory_people import MemoryPeople
 
 
@@ -239,7 +240,8 @@ class MemoryMembers:
 def memory_stores(organizations: set[str]) -> AccountStores:
     revocations = MemoryRevocations()
     users, members = MemoryUsers(revocations.logins), MemoryMembers(organizations, revocations)
-    return AccountStores(users, revocations.logins, members, MemoryPeople(users, members), revocations)
+    people = MemoryPeople(users, members)
+    return AccountStores(users, revocations.logins, members, people, revocations, MemoryFactors())
 
 
 def _membership(row: tuple[str, str, str]) -> MembershipRecord:
