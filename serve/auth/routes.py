@@ -142,7 +142,7 @@ async def change_password(call: Call, body: schemas.ChangePassword) -> Answer:
 )
 async def reauthenticate(call: Call, body: schemas.Reauthenticate) -> Answer:
     """An access token with a fresh `auth_time`: the `proof` that signing asks for."""
-    opened = await accounts_of(call).logins.reauthenticate(call.actor, body.password, call.verified.login)
+    opened = await accounts_of(call).logins.reauthenticate(call.actor, body.password, login_id=call.verified.login)
     return json_answer(shown.access_shown(opened, call.runtime.tokens))
 
 
