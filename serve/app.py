@@ -4,6 +4,7 @@ Routes are canonical under /api/v1; the same ones answer under /api (`platform/e
 the document lists each once.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
@@ -46,6 +47,7 @@ from serve.products.routes import router as products
 from serve.rooms.routes import router as rooms
 from serve.sessions.routes import router as sessions
 from serve.treatments.routes import router as treatments
+from serve.users.people import router as people
 from serve.users.routes import router as users
 
 NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
@@ -62,7 +64,7 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
     "auth": (auth, auth_own),
-    "users": (users,),
+    "users": (users, people),
     "audit": (audit,),
     "operations": (operations,),
 }
@@ -87,6 +89,7 @@ class Application(FastAPI):
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
+_OTHER_VERSION: Final = re.compile(r"/api/v(?!1/)\d+(/|$)")
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 _DESCRIPTION: Final = """\
 Every path is canonical under `/api/v1`; the same API at its current version answers under `/api`.
@@ -192,6 +195,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     """What Starlette refuses by itself: unknown paths and methods."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     failure = Failure(_CODES.get(status, "http_error"), status, title_of(status))
+    if status == 404 and _OTHER_VERSION.match(request.scope.get(INSTANCE, "")):
+        extra = {"versions": [API_PREFIX.rpartition("/")[2]]}
+        failure = Failure("unknown_api_version", 404, "This version of the API is not served here.", extra=extra)
     response = _problem_response(request, failure)
     if status == 405:
         response.headers["allow"] = ", ".join(_allowed(request))

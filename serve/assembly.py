@@ -26,11 +26,11 @@ from serve.live.adapters import AuditWitness, TokenAuthenticator
 from serve.live.ledger import SessionLedger
 from serve.live.observed import ObservedPort, SocketMetrics
 from serve.platform.browsers import Browsers, origins_of
+from serve.platform.idempotency import prune_forever
 from serve.platform.outgoing_metrics import OutgoingCollector
 from serve.platform.rate_limits import RateLimiter, rate_limits_of
 from services.accounts.accounts import Accounts, postgres_stores
 from services.accounts.relying_party import relying_party_of
-from services.accounts.revocations import CHANNEL
 from services.accounts.revocations import CHANNEL
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
 from services.emergency_stores import EmergencyStore
@@ -44,6 +44,7 @@ from services.stores import CatalogStore, DeadLetters, Listings, LocationStore
 from services.tokens import Tokens, rules_of
 from storage.bus import Bus
 from storage.db import Database
+from storage.idempotency import IdempotencyTable
 from storage.journal.postgres import PostgresJournal
 from storage.key_refresh import refresh_forever
 from storage.rate_limits import RedisCounters
@@ -96,6 +97,7 @@ async def open_gateway(
     async def redis_answers() -> None:
         await bus.ping()
 
+    keyed_answers = IdempotencyTable(database, keys)
     runtime = GatewayRuntime(
         gateway_id=gateway_id,
         client=client,
@@ -108,6 +110,7 @@ async def open_gateway(
         audit_store=AuditStore(database, keys),
         emergency_store=EmergencyStore(database, keys),
         journal=journal,
+        keyed_answers=keyed_answers,
         dead_letters=DeadLetters(database),
         tokens=tokens,
         clock=clock,
@@ -130,7 +133,6 @@ async def open_gateway(
             ledger=SessionLedger(runtime.sessions),
             witness=AuditWitness(runtime.documents),
             presence=Presence(gateway_id, bus),
-            revoked=tokens.revoked,
             revoked=tokens.revoked,
         )
     )
@@ -155,15 +157,19 @@ async def open_gateway(
     await revocations.load()
     _expose(runtime, live, client)
     await live.start()
-    refreshing = asyncio.get_running_loop().create_task(refresh_forever(keys, config.runtime.keys_refresh_s))
-    looking = asyncio.get_running_loop().create_task(revocations.look_forever())
-    looking = asyncio.get_running_loop().create_task(revocations.look_forever())
+    beside = [
+        asyncio.create_task(work)
+        for work in (
+            refresh_forever(keys, config.runtime.keys_refresh_s),
+            revocations.look_forever(),
+            prune_forever(keyed_answers, clock),
+        )
+    ]
     try:
         yield runtime
     finally:
-        refreshing.cancel()
-        looking.cancel()
-        looking.cancel()
+        for task in beside:
+            task.cancel()
         await live.stop()
         await accounts.close()
         await outgoing.close()

@@ -12,6 +12,7 @@ from realtime.gateway import Gateway
 from serve.limits import DEFAULTS, GatewayLimits
 from serve.platform.browsers import Browsers
 from serve.platform.edge import Limiter
+from serve.platform.idempotency import KeyedAnswers, Once
 from serve.platform.metrics import HttpMetrics
 from services.accounts.accounts import Accounts
 from services.audit import Audit, AuditStore
@@ -54,8 +55,8 @@ if TYPE_CHECKING:
 class GatewayRuntime:
     """The parts come from outside, so that tests run on the local runtime and on memory; the use-cases are
     made here from them. `live` None: this gateway takes no sockets; `accounts` None: it has no logins; `limiter`
-    None: anybody asks as often as they like; `tracer` None: nothing is traced. `keys` open the journal of sensitive
-    kinds."""
+    None: anybody asks as often as they like; `keyed_answers` None: only entities know Idempotency-Keys; `tracer`
+    None: nothing is traced. `keys` open the journal of sensitive kinds."""
 
     gateway_id: str
     client: Entities
@@ -78,11 +79,13 @@ class GatewayRuntime:
     kinds: Mapping[str, EntityKind[Any]] = field(default_factory=lambda: KINDS)
     limits: GatewayLimits = DEFAULTS
     limiter: Limiter | None = None
+    keyed_answers: KeyedAnswers | None = None
     tracer: "Tracer | None" = None
     outgoing: Outgoing | None = None
     browsers: Browsers = field(default_factory=Browsers)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics: HttpMetrics = field(init=False)
+    once: Once | None = field(init=False, default=None)
     history: History = field(init=False)
     products: ProductCache = field(init=False)
     catalog: Catalog = field(init=False)
@@ -104,6 +107,8 @@ class GatewayRuntime:
 
     def __post_init__(self) -> None:
         self.metrics = HttpMetrics(self.gateway_id, self.registry)
+        if self.keyed_answers is not None:
+            self.once = Once(self.keyed_answers, self.clock, self.limits)
         self.history = History(self.journal, self.kinds, self.keys)
         self.products = ProductCache(self.catalog_store, self.clock)
         merchants = MerchantCache(self.catalog_store, self.clock)

@@ -14,6 +14,12 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     page_rows_max: int = 200
     """Entries of one list page."""
     idempotency_key_characters_max: int = 255
+    idempotency_keep_seconds: int = 86_400
+    """For so long a repeat has the first answer, where no entity's journal keeps it for ever (M9)."""
+    idempotency_running_seconds_max: float = 60.0
+    """A request that never answered, its gateway being gone, may be run again after this."""
+    idempotency_answer_bytes_max: int = 262_144
+    """A longer answer is not kept: its request is run again."""
     drain_poll_seconds: float = 1.0
     """How often a replica asks itself whether it is being drained."""
 

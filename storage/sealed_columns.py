@@ -51,6 +51,8 @@ PLAIN: Final = (
     ("user_positions", "position", "user_id", "text"),
     ("one_time_tokens", "payload", "hash", "bytea"),
     ("refresh_tokens", "successor", "hash", "bytea"),
+    ("personal_exports", "file_key", "id", "text"),
+    ("idempotency_keys", "answer", "id", "bytea"),
     ("totp_factors", "secret", "id", "text"),
     ("emergency_access", "reason", "id", "text"),
     ("emergency_access", "note", "id", "text"),

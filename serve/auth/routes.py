@@ -8,8 +8,9 @@ import msgspec
 from domain.errors import NotFound
 from domain.times import SECOND_MS, to_rfc3339
 from serve.auth import schemas, shown
+from serve.platform.caching import KEYS_SECONDS, cacheable
 from serve.platform.call import Answer, Call, json_answer
-from serve.platform.routing import Id, api_router, problems, public_router
+from serve.platform.routing import Id, api_router, once_by_key, problems, public_router
 from services.accounts.accounts import Accounts
 from services.accounts.registration import NewUser
 
@@ -44,12 +45,14 @@ async def create_guest(call: Call) -> Answer:
 
 
 @router.get("/jwks.json", response_model=schemas.Jwks)
+@cacheable(KEYS_SECONDS)
 async def get_jwks(call: Call) -> Answer:
     """The public keys of access tokens (RFC 7517)."""
     return json_answer(call.runtime.tokens.jwks())
 
 
 @router.post("/register", status_code=202, response_model=schemas.Accepted, responses=problems(_422=_WEAK))
+@once_by_key
 async def register(call: Call, body: schemas.Register) -> Answer:
     """A new account, pending until the mailed token is sent to `/auth/verify-email`.
 
@@ -111,6 +114,7 @@ async def log_out(call: Call, body: schemas.Logout) -> Answer:
     response_model=schemas.Accepted,
     responses=problems(_422="The request is not valid."),
 )
+@once_by_key
 async def forgot_password(call: Call, body: schemas.ForgotPassword) -> Answer:
     """Mail a token for a new password, if the address has an account."""
     await accounts_of(call).recovery.forgot(body.email)

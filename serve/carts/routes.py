@@ -14,11 +14,11 @@ from serve.platform.answers import read_answer, sender_of, versioned, view_answe
 from serve.platform.call import Answer, Call
 from serve.platform.edge import API_PREFIX
 from serve.platform.pages import page, place_of
-from serve.platform.routing import Id, api_router, problems
+from serve.platform.routing import Id, entity_router, problems
 from serve.platform.schemas import Line
 from services.listings import Place
 
-router = api_router("/carts", "carts")
+router = entity_router("/carts", "carts")
 
 _UNKNOWN = {"_404": "Unknown, or not yours."}
 _WRONG_STATE = {"_409": "The cart is in another state: `current` says which.", "_412": "`If-Match` is stale."}

@@ -10,9 +10,9 @@ from serve.documentation import schemas, shown
 from serve.documentation.parts import MUTATION, execute, item_id, point_of
 from serve.platform.answers import replayed, sender_of
 from serve.platform.call import Answer, Call, etag, json_answer
-from serve.platform.routing import Id, api_router
+from serve.platform.routing import Id, entity_router
 
-router = api_router("/documentation", "documentation")
+router = entity_router("/documentation", "documentation")
 
 
 class _Results(Struct):

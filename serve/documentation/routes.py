@@ -22,12 +22,12 @@ from serve.platform.answers import read_answer, sender_of, view_answer
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.edge import API_PREFIX
 from serve.platform.pages import page, place_of
-from serve.platform.routing import Id, api_router, problems
+from serve.platform.routing import Id, entity_router, problems
 from services.document_history import HistoryEntry
 from services.document_listings import DocumentFilter
 from services.documents import told
 
-router = api_router("/documentation", "documentation")
+router = entity_router("/documentation", "documentation")
 
 _BAD = {"_422": "The request is not valid: `errors` has field paths."}
 PROOF = "proof"

@@ -8,6 +8,7 @@ from fastapi import Query
 from domain.ids import derived_id, new_id
 from serve.locations import schemas
 from serve.platform.answers import replayed
+from serve.platform.caching import CATALOG_SECONDS, cacheable
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.edge import API_PREFIX
 from serve.platform.pages import PageOf, id_of, page
@@ -25,18 +26,21 @@ _TAKEN = {"_409": "The location has another room of this name."}
 
 
 @public.get("/countries", response_model=schemas.Countries)
+@cacheable(CATALOG_SECONDS)
 async def list_countries(call: Call) -> Answer:
     """Countries that have locations."""
     return json_answer(PageOf(await call.runtime.locations.countries()))
 
 
 @public.get("/{country}/cities", response_model=schemas.Cities)
+@cacheable(CATALOG_SECONDS)
 async def list_cities(call: Call, country: str) -> Answer:
     """Cities of a country that have locations; none of a country without."""
     return json_answer(PageOf(await call.runtime.locations.cities(country.upper())))
 
 
 @public.get("/{location_id}/categories", response_model=schemas.Categories, responses=problems(_404="Unknown."))
+@cacheable(CATALOG_SECONDS)
 async def list_categories(call: Call, location_id: Id) -> Answer:
     """What a location offers."""
     return json_answer(PageOf(await call.runtime.locations.categories(location_id)))

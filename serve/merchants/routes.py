@@ -11,6 +11,7 @@ from domain.ids import derived_id, new_id
 from domain.money import Money
 from serve.merchants import schemas
 from serve.platform.answers import replayed
+from serve.platform.caching import CATALOG_SECONDS, cacheable
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.edge import API_PREFIX
 from serve.platform.pages import id_of, page
@@ -36,6 +37,7 @@ class _Shown(msgspec.Struct):
 
 
 @public.get("", response_model=schemas.MerchantPage)
+@cacheable(CATALOG_SECONDS)
 async def list_merchants(call: Call, query: Annotated[schemas.MerchantList, Query()]) -> Answer:
     """Merchants that take orders, of a city or country if you say which."""
     rows = await call.runtime.catalog.merchants(query.city, query.country, id_of(query.cursor), query.limit + 1)
@@ -44,11 +46,13 @@ async def list_merchants(call: Call, query: Annotated[schemas.MerchantList, Quer
 
 
 @public.get("/{merchant_id}", response_model=schemas.Merchant, responses=problems(_404="Unknown."))
+@cacheable(CATALOG_SECONDS)
 async def get_merchant(call: Call, merchant_id: Id) -> Answer:
     return json_answer(_shown(await call.runtime.catalog.merchant(merchant_id)))
 
 
 @public.get("/{merchant_id}/menu", response_model=schemas.Menu, responses=problems(_404="Unknown."))
+@cacheable(CATALOG_SECONDS)
 async def get_menu(call: Call, merchant_id: Id, query: Annotated[PageQuery, Query()]) -> Answer:
     """What the merchant sells now, with the options of each product."""
     rows = await call.runtime.catalog.menu(merchant_id, id_of(query.cursor), query.limit + 1)

@@ -17,11 +17,11 @@ from serve.platform.answers import read_answer, replayed, sender_of, view_answer
 from serve.platform.call import Answer, Call, etag, json_answer
 from serve.platform.edge import API_PREFIX
 from serve.platform.pages import page, place_of
-from serve.platform.routing import Id, api_router, problems, public_router
+from serve.platform.routing import Id, entity_router, problems, public_router
 from services.listings import OrderFilter
 from services.placement import Wanted
 
-router = api_router("/orders", "orders")
+router = entity_router("/orders", "orders")
 public = public_router("/orders", "orders")
 
 _UNKNOWN = {"_404": "Unknown, or not yours."}

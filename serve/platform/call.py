@@ -34,7 +34,7 @@ _decode = msgspec.json.decode
 class Answer:
     """A response whose body is already encoded."""
 
-    __slots__ = ("body", "headers", "media_type", "status")
+    __slots__ = ("body", "cache_control", "headers", "media_type", "status")
 
     def __init__(
         self,
@@ -47,9 +47,10 @@ class Answer:
         self.status = status
         self.headers: RawHeaders = [] if headers is None else headers
         self.media_type = media_type
+        self.cache_control = b"no-store"
 
     async def send(self, send: Send) -> None:
-        headers = [(b"cache-control", b"no-store"), *self.headers]
+        headers = [(b"cache-control", self.cache_control), *self.headers]
         if self.body:
             headers.append((b"content-type", self.media_type))
         if self.status not in _WITHOUT_CONTENT:
@@ -89,7 +90,7 @@ class Call(Request):
         self.scope[SUBJECT] = verified.actor.subject
 
     async def read_body(self) -> bytes:
-        """The body, bounded in size, announced or not, and in time. Raises `PayloadTooLargeError`, `RequestTimeoutError`."""
+        """The body, bounded in size and in time. Raises `PayloadTooLargeError`, `RequestTimeoutError`."""
         bound = self.runtime.limits.body_bytes_max
         announced = self.fields.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > bound:
@@ -167,10 +168,15 @@ class Call(Request):
 
     def has_version(self, version: int) -> bool:
         """Whether `If-None-Match` names this version, so that 304 will do."""
+        return self.has_tag(etag(version))
+
+    def has_tag(self, tag: bytes) -> bool:
+        """Whether `If-None-Match` names this ETag; weak and strong ones are the same here (RFC 9110, 13.1.2)."""
         raw = self.fields.get(b"if-none-match")
         if raw is None:
             return False
-        return raw.strip() == b"*" or etag(version) in (each.strip().removeprefix(b"W/") for each in raw.split(b","))
+        opaque = tag.removeprefix(b"W/")
+        return raw.strip() == b"*" or opaque in (each.strip().removeprefix(b"W/") for each in raw.split(b","))
 
 
 def etag(version: int) -> bytes:

@@ -23,8 +23,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from domain.errors import AtriumError, Failure, FieldError, Invalid, NotFound
+from domain.errors import AtriumError, Failure, FieldError, Invalid, NotFound, PreconditionFailed
 from domain.ids import is_uuid
+from serve.platform.caching import cache_control_of, conditional
 from serve.platform.call import Answer, Call
 from serve.platform.deprecation import notice_of
 from serve.platform.problems import Problem, problem
@@ -35,16 +36,26 @@ Id = Annotated[str, Path(json_schema_extra={"format": "uuid"}, examples=["0192f0
 Handler = Callable[..., Awaitable[Answer]]
 
 M = TypeVar("M", bound=BaseModel)
+H = TypeVar("H", bound=Handler)
 
 _CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 _QUERY_PAIRS_MAX: Final = 64
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_ONCE: Final = "__once_by_key__"
 _log = structlog.get_logger("serve")
 
 
+def once_by_key(handler: H) -> H:
+    """Mark the handler of a public route that takes an `Idempotency-Key`, below the route's own decorator."""
+    setattr(handler, _ONCE, True)
+    return handler
+
+
 class ApiRoute(APIRoute):
-    """A route that needs an access token."""
+    """A route that needs an access token. What it changes is in plain tables: a key is remembered beside them."""
 
     authenticated = True
+    of_entities = False
 
     def __init__(self, path: str, endpoint: Handler, **options: Any) -> None:
         if isinstance(options.get("response_model"), DefaultPlaceholder):
@@ -55,6 +66,10 @@ class ApiRoute(APIRoute):
         parameters = inspect.signature(endpoint).parameters
         self._handler = endpoint
         self._notice = notice_of(endpoint)
+        self._cache_control = cache_control_of(endpoint)
+        self._reads = bool(self.methods) and self.methods <= _READS
+        by_itself = self.authenticated and not self.of_entities and not self._reads
+        self._once = by_itself or hasattr(endpoint, _ONCE)
         self._literal = path.partition("{")[0]
         self._body = _model(parameters, "body")
         self._query = _model(parameters, "query")
@@ -81,6 +96,8 @@ class ApiRoute(APIRoute):
         else:
             if self._notice:
                 answer.headers = [*answer.headers, *self._notice]
+            if self._cache_control:
+                answer.cache_control = self._cache_control
             await answer.send(send)
 
     async def _answer(self, call: Call) -> Answer:
@@ -99,7 +116,25 @@ class ApiRoute(APIRoute):
             arguments["query"] = _parse_query(self._query, call.scope["query_string"])
         if self._body is not None:
             arguments["body"] = parse_body(self._body, await call.read_body())
+        if self._reads:
+            return conditional(call, await self._handler(call, **arguments))
+        if self._once:
+            return await self._answer_once(call, arguments)
         return await self._handler(call, **arguments)
+
+    async def _answer_once(self, call: Call, arguments: dict[str, Any]) -> Answer:
+        """A change of plain tables: at most once by a key, and never on a condition that is not looked at."""
+        if call.fields.get(b"if-match", b"*").strip() != b"*":
+            raise PreconditionFailed("This resource has no version: If-Match does not hold.")
+        if b"idempotency-key" not in call.fields or call.runtime.once is None:
+            return await self._handler(call, **arguments)
+        return await call.runtime.once.run(call, lambda: self._handler(call, **arguments))
+
+
+class EntityRoute(ApiRoute):
+    """A route whose changes are commands of entities: `sender_of` gives them the key and `If-Match`."""
+
+    of_entities = True
 
 
 class PublicRoute(ApiRoute):
@@ -108,12 +143,12 @@ class PublicRoute(ApiRoute):
     authenticated = False
 
 
-def api_router(prefix: str, tag: str) -> APIRouter:
+def api_router(prefix: str, tag: str, route_class: type[ApiRoute] = ApiRoute) -> APIRouter:
     """A router under /api/v1 whose routes need an access token."""
     return APIRouter(
         prefix=f"/api/v1{prefix}",
         tags=[tag],
-        route_class=ApiRoute,
+        route_class=route_class,
         dependencies=[Security(_BEARER)],
         responses={
             401: _documented("No access token, or one that does not hold."),
@@ -121,6 +156,11 @@ def api_router(prefix: str, tag: str) -> APIRouter:
             503: _documented("Not possible at the moment: see `Retry-After`."),
         },
     )
+
+
+def entity_router(prefix: str, tag: str) -> APIRouter:
+    """An `api_router` whose changes are commands of entities."""
+    return api_router(prefix, tag, EntityRoute)
 
 
 def public_router(prefix: str, tag: str) -> APIRouter:

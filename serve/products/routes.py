@@ -9,6 +9,7 @@ from domain.errors import invalid_field
 from domain.ids import derived_id, new_id
 from domain.lines import Option
 from serve.platform.answers import replayed
+from serve.platform.caching import CATALOG_SECONDS, cacheable
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.edge import API_PREFIX
 from serve.platform.pages import id_of, page
@@ -26,6 +27,7 @@ _STAFF = problems(
 
 
 @public.get("", response_model=schemas.ProductPage, responses=problems(_404="No such merchant."))
+@cacheable(CATALOG_SECONDS)
 async def list_products(call: Call, query: Annotated[schemas.ProductList, Query()]) -> Answer:
     """What a merchant sells now."""
     rows = await call.runtime.catalog.menu(query.merchant_id, id_of(query.cursor), query.limit + 1)
@@ -34,6 +36,7 @@ async def list_products(call: Call, query: Annotated[schemas.ProductList, Query(
 
 
 @public.get("/{product_id}", response_model=schemas.Product, responses=problems(_404="Unknown."))
+@cacheable(CATALOG_SECONDS)
 async def get_product(call: Call, product_id: Id) -> Answer:
     return json_answer(shown_product(await call.runtime.catalog.product(product_id)))
 

@@ -8,11 +8,11 @@ from actors.room_commands import SetStatus
 from serve.platform.answers import read_answer, sender_of, view_answer
 from serve.platform.call import Answer, Call
 from serve.platform.pages import page, version_of
-from serve.platform.routing import Id, api_router, problems
+from serve.platform.routing import Id, entity_router, problems
 from serve.platform.schemas import PageQuery
 from serve.rooms import schemas
 
-router = api_router("/rooms", "rooms")
+router = entity_router("/rooms", "rooms")
 
 _UNKNOWN = {"_404": "Unknown, or not your organization's."}
 _MUTATION = problems(

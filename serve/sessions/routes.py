@@ -10,13 +10,13 @@ from domain.ids import derived_id, new_id
 from serve.platform.answers import read_answer, sender_of, view_answer
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.pages import page, place_of
-from serve.platform.routing import Id, api_router, problems
+from serve.platform.routing import Id, entity_router, problems
 from serve.sessions import schemas
 from serve.sessions.listing import listed, waiting
 from services.listings import Place
 from services.session_listings import SessionFilter
 
-router = api_router("/sessions", "sessions")
+router = entity_router("/sessions", "sessions")
 
 _UNKNOWN = {"_404": "Unknown, or not your organization's."}
 _BAD = {"_422": "The request is not valid: `errors` has field paths."}

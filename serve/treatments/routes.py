@@ -9,10 +9,10 @@ from serve.documentation import shown
 from serve.documentation.parts import MUTATION, UNKNOWN, execute, item_id, reader_of
 from serve.platform.answers import read_answer
 from serve.platform.call import Answer, Call
-from serve.platform.routing import Id, api_router, problems
+from serve.platform.routing import Id, entity_router, problems
 from serve.treatments import schemas
 
-router = api_router("/treatments", "treatments")
+router = entity_router("/treatments", "treatments")
 
 
 @router.post("/injectable", status_code=201, response_model=shown.Document, responses=MUTATION)

@@ -15,6 +15,7 @@ from storage.models.base import Base
 from storage.models.catalog import Organization, Product
 from storage.models.emergency_access import EmergencyAccess
 from storage.models.factors import FactorChallenge, Passkey, RecoveryCode, TotpFactor
+from storage.models.idempotency import IdempotencyKey
 from storage.models.identities import Identity, OidcSpent
 from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, RoomIndex, SessionIndex
 from storage.models.jobs import Job
@@ -39,6 +40,7 @@ __all__ = [
     "Erasure",
     "FactorChallenge",
     "HostRow",
+    "IdempotencyKey",
     "Identity",
     "Job",
     "JournalRow",

@@ -36,6 +36,7 @@ from tests.serve.clinic import (
     MemorySessions,
 )
 from tests.serve.emergencies import MemoryEmergencies
+from tests.serve.keyed_answers import MemoryKeyedAnswers
 from tests.services.accounts.memory import memory_stores
 from tests.services.accounts.people import Mailbox, make_accounts
 
@@ -320,6 +321,7 @@ async def open_house(
             audit_store=MemoryAudit(),
             emergency_store=MemoryEmergencies(),
             journal=journal,
+            keyed_answers=MemoryKeyedAnswers(),
             dead_letters=dead_letters,
             tokens=Tokens(clock, signing=SIGNING_KEY),
             clock=clock,

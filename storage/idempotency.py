@@ -1,0 +1,110 @@
+"""Idempotency keys in Postgres. Each method is one transaction; answers are sealed."""
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.crypto import KeyRing
+from storage.db import Database
+from storage.models import IdempotencyKey
+from storage.sealed_columns import column_place
+from storage.times import from_ms
+
+PRUNED_MAX: Final = 1_000
+"""Rows deleted at a time: a transaction that lasts holds up the journal's tail."""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that is to run once. `key` and `request` are hashes, `id` tells one attempt from another.
+
+    Nobody else runs it before `running_until_ms`; it is forgotten after `expires_at_ms`.
+    """
+
+    key: bytes
+    request: bytes
+    id: str
+    now_ms: int
+    running_until_ms: int
+    expires_at_ms: int
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """What there is already by this key. `answer` None: it is still running."""
+
+    request: bytes
+    answer: bytes | None
+
+
+_ROW: Final = IdempotencyKey.__table__.c
+_NEW: Final = insert(IdempotencyKey).values(
+    {name: bindparam(name) for name in ("id", "request", "attempt", "running_until", "expires_at")}
+)
+_BEGIN: Final = _NEW.on_conflict_do_update(
+    index_elements=["id"],
+    set_={
+        **{name: _NEW.excluded[name] for name in ("request", "attempt", "running_until", "expires_at")},
+        "answer": None,
+    },
+    where=or_(_ROW.expires_at <= bindparam("now"), and_(_ROW.answer.is_(None), _ROW.running_until <= bindparam("now"))),
+).returning(IdempotencyKey.id)
+_FIND: Final = select(IdempotencyKey.request, IdempotencyKey.answer).where(IdempotencyKey.id == bindparam("id"))
+_MINE: Final = and_(_ROW.id == bindparam("key"), _ROW.attempt == bindparam("mine"), _ROW.answer.is_(None))
+_FINISH: Final = update(IdempotencyKey).where(_MINE).values(answer=bindparam("sealed"))
+_FORGET: Final = delete(IdempotencyKey).where(_MINE)
+_OLD: Final = select(IdempotencyKey.id).where(_ROW.expires_at <= bindparam("now")).limit(PRUNED_MAX)
+_PRUNE: Final = delete(IdempotencyKey).where(_ROW.id.in_(_OLD)).returning(IdempotencyKey.id)
+
+
+class IdempotencyTable:
+    """Raises `Unavailable` when the database is away."""
+
+    def __init__(self, database: Database, keys: KeyRing) -> None:
+        self._database = database
+        self._keys = keys
+
+    async def begin(self, attempt: Attempt) -> Earlier | None:
+        """None: it is this attempt's to run. Else what another one of this key asked and was answered."""
+        values = {
+            "id": attempt.key,
+            "request": attempt.request,
+            "attempt": attempt.id,
+            "running_until": from_ms(attempt.running_until_ms),
+            "expires_at": from_ms(attempt.expires_at_ms),
+            "now": from_ms(attempt.now_ms),
+        }
+        if await self._database.execute(_BEGIN, values):
+            return None
+        rows = await self._database.execute(_FIND, {"id": attempt.key})
+        if not rows:  # it was refused just now
+            return Earlier(attempt.request, None)
+        request, sealed = rows[0]
+        return Earlier(request, None if sealed is None else await self._opened(attempt.key, sealed))
+
+    async def finish(self, key: bytes, attempt_id: str, answer: bytes) -> None:
+        """Keep the answer. Nothing, when the attempt took so long that another one took its place."""
+        sealed = self._keys.seal(answer, _place(key))
+        await self._database.execute(_FINISH, {"key": key, "mine": attempt_id, "sealed": sealed})
+
+    async def forget(self, key: bytes, attempt_id: str) -> None:
+        """The attempt came to nothing: the key is free again."""
+        await self._database.execute(_FORGET, {"key": key, "mine": attempt_id})
+
+    async def prune(self, now_ms: int) -> int:
+        """Delete what has expired, some rows at a time; how many."""
+        count = 0
+        while found := len(await self._database.execute(_PRUNE, {"now": from_ms(now_ms)})):
+            count += found
+            if found < PRUNED_MAX:
+                break
+        return count
+
+    async def _opened(self, key: bytes, sealed: bytes) -> bytes:
+        if self._keys.lacks(sealed):
+            await self._keys.refresh()
+        return self._keys.open(sealed, _place(key))
+
+
+def _place(key: bytes) -> bytes:
+    return column_place("idempotency_keys", "answer", key)
