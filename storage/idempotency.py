@@ -1,6 +1,6 @@
 """Idempotency keys in Postgres. Each method is one transaction; answers are sealed."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import and_, bindparam, delete, or_, select, update
@@ -79,7 +79,8 @@ class IdempotencyTable:
         rows = await self._database.execute(_FIND, {"id": attempt.key})
         if not rows:  # it was refused just now
             return Earlier(attempt.request, None)
-        request, sealed = rows[0]
+        found: Any = rows[0]
+        request, sealed = found
         return Earlier(request, None if sealed is None else await self._opened(attempt.key, sealed))
 
     async def finish(self, key: bytes, attempt_id: str, answer: bytes) -> None:

@@ -67,7 +67,7 @@ class ApiRoute(APIRoute):
         self._handler = endpoint
         self._notice = notice_of(endpoint)
         self._cache_control = cache_control_of(endpoint)
-        self._reads = bool(self.methods) and self.methods <= _READS
+        self._reads = (self.methods or set()) <= _READS
         by_itself = self.authenticated and not self.of_entities and not self._reads
         self._once = by_itself or hasattr(endpoint, _ONCE)
         self._literal = path.partition("{")[0]
