@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, get_args
 
 from actors.room_status import parties
 from actors.runtime.entity import NOTHING, Actor, Context, Decision, EntityKind, IndexRow, Meta
-from actors.session_apply import applied, opened
+from actors.session_apply import applied, opened, shows
 from actors.session_commands import (
     Ack,
     Close,
@@ -93,6 +93,9 @@ class SessionKind(EntityKind[SessionState]):
         if not state.location_id or state.status is SessionStatus.ENDED:
             return ()
         return (f"location/{state.location_id}/sessions",)
+
+    def tells(self, events: tuple[Any, ...]) -> bool:
+        return any(shows(event) for event in events)
 
     def index_row(self, state: SessionState) -> IndexRow:
         """Nothing that changes with every command, so that most commits do not write it."""

@@ -70,6 +70,16 @@ def opened(state: SessionState | None, event: Opened, meta: Meta) -> SessionStat
     return state
 
 
+def shows(event: Event) -> bool:
+    """Whether those who watch want to know at once: not of the count alone, only of what people act on.
+
+    The count changes with each command, and the device has the result for it.
+    """
+    if isinstance(event, Recorded):
+        return any(entry.command is not None for entry in event.entries)
+    return type(event) not in _UNLISTED
+
+
 def applied(state: SessionState, event: Event, meta: Meta) -> SessionState:
     if type(event) not in _UNLISTED:
         state.changed_ms = meta.time_ms

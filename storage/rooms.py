@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, select, update
 
 from storage.db import Database
 from storage.models import RoomIndex, VisitPlace
@@ -14,23 +13,13 @@ PENDING_SECONDS_MAX: Final = 60
 Much longer than any command may take.
 """
 
-_HERE: Final = (
-    VisitPlace.organization_id == bindparam("organization"),
-    VisitPlace.visit_id == bindparam("visit"),
-)
 _RESERVE: Final = (
-    insert(VisitPlace)
-    .values(
-        organization_id=bindparam("organization"),
-        visit_id=bindparam("visit"),
-        room_id=bindparam("room"),
-        settled=False,
-        since=func.now(),
-    )
-    .on_conflict_do_nothing()
-    .returning(VisitPlace.room_id)
+    "INSERT INTO visit_places AS place (organization_id, visit_id, room_id, settled, since) "
+    "VALUES ($1, $2, $3, false, now()) ON CONFLICT (organization_id, visit_id) DO UPDATE "
+    "SET settled = false, since = now() WHERE place.room_id = excluded.room_id RETURNING room_id"
 )
-_SETTLE: Final = update(VisitPlace).where(*_HERE, VisitPlace.room_id == bindparam("room")).values(settled=True)
+"""A visit that is nowhere yet, or that was last in this very room: nobody else has to be asked."""
+_SETTLE: Final = "UPDATE visit_places SET settled = true WHERE organization_id = $1 AND visit_id = $2 AND room_id = $3"
 
 
 class RoomTables:
@@ -53,7 +42,7 @@ class RoomTables:
         waits = func.make_interval(0, 0, 0, 0, 0, 0, PENDING_SECONDS_MAX)
         query = select(VisitPlace.room_id, VisitPlace.settled | (VisitPlace.since < func.now() - waits))
         there = select(RoomIndex.id).where(RoomIndex.visit_id == visit_id)
-        if await self._database.execute(_RESERVE, _of(organization_id, visit_id, room_id)):
+        if await self._database.fetch(_RESERVE, organization_id, visit_id, room_id):
             return True
         async with self._database.session() as session:
             # Locked first, looked at after: what settled the place before is then seen by the next statement.
@@ -67,8 +56,4 @@ class RoomTables:
 
     async def visit_settled(self, organization_id: str, visit_id: str, room_id: str) -> None:
         """The room has answered: from now on its index row says whether the visit is there."""
-        await self._database.execute(_SETTLE, _of(organization_id, visit_id, room_id))
-
-
-def _of(organization_id: str, visit_id: str, room_id: str) -> dict[str, str]:
-    return {"organization": organization_id, "visit": visit_id, "room": room_id}
+        await self._database.fetch(_SETTLE, organization_id, visit_id, room_id)

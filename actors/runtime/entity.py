@@ -157,6 +157,13 @@ class EntityKind(ABC, Generic[S]):
         """The group channels this entity belongs to now (`merchant/{id}/orders`)."""
         return ()
 
+    def tells(self, events: tuple[Any, ...]) -> bool:  # noqa: ARG002
+        """Whether those who watch are told of these events at once.
+
+        If not, they are shown with the next that is told: who watches then finds a version missing, and reads.
+        """
+        return True
+
     def upcast_event(self, schema: int, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Bring one journaled event (a map with its tag under `type`) from `schema` to the current one."""
         return event

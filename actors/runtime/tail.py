@@ -31,6 +31,9 @@ log = structlog.get_logger()
 
 _LOOK_AGAIN_MS = 2_000
 
+_KEEP_PLACE_MS = 1_000
+"""How often a reaction's place among rows that are no concern of it is stored; after a crash those are passed again."""
+
 _PATIENCE = 3
 """After so many batches in a row that found the world away, ask whether only some entities are."""
 
@@ -140,6 +143,8 @@ class TailRunner:
         self._cursor: Cursor | None = None
         self._blocked: set[tuple[str, str]] = set()
         self._looked_ms = 0
+        self._kept: Cursor | None = None
+        self._kept_ms = 0
         self._away = 0
         self.handled = 0
         self.lag_ms = 0
@@ -165,22 +170,34 @@ class TailRunner:
                 await asyncio.sleep(pause / 1000)
 
     async def step(self) -> bool:
-        """Handle one batch and what is due again; whether there was anything."""
+        """Handle one batch and what is due again; whether there was anything to do, or is more to read.
+
+        Rows that are no concern of this reaction come in batches, not one by one.
+        """
         if self._cursor is None:
-            self._cursor = await self._store.cursor(self.reaction.name)
+            self._cursor = self._kept = await self._store.cursor(self.reaction.name)
             self._blocked = set()
             self._looked_ms = 0
         retried = await self._retry_due() if await self._look_for_set_aside() else False
         rows = await self._source.read_after(self._cursor, self._batch_max)
         self.lag_ms = max(0, self._clock.now_ms() - rows[0].time_ms) if rows else 0
-        if not rows:
-            return retried
-        await self._learn_keys(rows)
-        await self._handle([row for row in rows if self._is_about(row)])
-        self._cursor = Cursor(rows[-1].xid, rows[-1].position)
-        await self._store.advance(self.reaction.name, self._cursor)
-        self._away = 0
-        return True
+        about: list[Row] = []
+        if rows:
+            await self._learn_keys(rows)
+            about = [row for row in rows if self._is_about(row)]
+            await self._handle(about)
+            self._cursor = Cursor(rows[-1].xid, rows[-1].position)
+            self._away = 0
+        await self._keep_place(at_once=bool(about))
+        return retried or bool(about) or len(rows) >= self._batch_max
+
+    async def _keep_place(self, *, at_once: bool) -> None:
+        now_ms = self._clock.now_ms()
+        if self._cursor is None or self._cursor == self._kept:
+            return
+        if at_once or not 0 <= now_ms - self._kept_ms < _KEEP_PLACE_MS:
+            await self._store.advance(self.reaction.name, self._cursor)
+            self._kept, self._kept_ms = self._cursor, now_ms
 
     def _is_about(self, row: Row) -> bool:
         """By the bytes of the payload, which hold every tag: a tag within somebody's text costs a look, no more."""

@@ -190,7 +190,7 @@ class Turns:
         kind = cell.codec.kind
         key = f"{kind.name}/{cell.id}"
         try:
-            watched = self._watches.before_turn(cell, key)
+            watched = self._watches.before_turn(cell, key) if kind.tells(decision.events) else None
             index = self._apply(cell, env, decision, now_ms)
             view = encode_view(cell.view(), env.want) if env.want != VIEW_NONE else b""
             told = self._watches.after_turn(cell, watched, env.device, env.command_id, now_ms) if watched else None

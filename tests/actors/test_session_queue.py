@@ -342,3 +342,11 @@ def test_others_of_the_clinic_do_not_record_in_somebodys_session() -> None:
         assert refused(desk, command, STRANGERS[0], NotFound).code == "not_found"
     with pytest.raises(Conflict):
         recorded(desk, done(1), generation=2)
+
+
+def test_watchers_are_told_of_what_people_act_on_not_of_the_count_alone() -> None:
+    desk = new_session()
+    kind = desk.kind
+    assert not kind.tells(desk.do(Record(generation=1, entries=(done(1),)), PIA).events)
+    assert kind.tells(desk.do(Record(generation=1, entries=(done(2), refused_outcome(3))), PIA).events)
+    assert kind.tells(desk.do(Close(generation=1), PIA).events)

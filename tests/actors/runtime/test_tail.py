@@ -250,3 +250,23 @@ async def test_rows_without_an_event_that_a_reaction_is_about_are_passed_over(wo
     reaction = Reaction("other", frozenset({"counter"}), world.handle, frozenset({"added", "joined"}))
     await world.drain(TailRunner(reaction, world.journal, world.store, KINDS, world.clock))
     assert world.seen == [("a", 1), ("b", 1)]
+
+
+async def test_a_place_among_rows_of_no_concern_is_stored_now_and_then_only(world: World) -> None:
+    reaction = Reaction("test", frozenset({"counter"}), world.handle, frozenset({"joined"}))
+    runner = TailRunner(reaction, world.journal, world.store, KINDS, world.clock)
+    for id_ in ("a", "b", "c"):
+        await world.add(id_)
+        assert await runner.step() is False  # nothing to do: the next rows come together
+    assert world.store.cursors["test"].position == 1
+    world.clock.ms += 1_000
+    await runner.step()
+    assert world.store.cursors["test"].position == 3
+
+
+async def test_of_rows_of_no_concern_a_full_batch_is_followed_by_the_next_at_once(world: World) -> None:
+    await world.add("a", "b", "c")
+    reaction = Reaction("test", frozenset({"counter"}), world.handle, frozenset({"joined"}))
+    runner = TailRunner(reaction, world.journal, world.store, KINDS, world.clock, batch_max=2)
+    assert await runner.step() is True
+    assert await runner.step() is False

@@ -36,6 +36,25 @@ async def test_nothing_is_encoded_for_what_nobody_watches():
         assert rig.told.published == []
 
 
+class _Quiet(CounterKind):
+    """Tells of large amounts only."""
+
+    def tells(self, events):
+        return any(getattr(event, "amount", 0) > 100 for event in events)
+
+
+@virtual
+async def test_what_a_kind_does_not_tell_of_is_found_missing_with_the_next_that_it_tells():
+    async with Rig({"counter": _Quiet()}) as rig:
+        await rig.client.ask("counter", "a", Add(5), actor=OWNER)
+        await rig.client.watch("counter", "a", gateway="g", actor=OWNER)
+        for amount in (1, 2, 500):
+            await rig.client.ask("counter", "a", Add(amount), actor=OWNER)
+        assert told(rig) == [("a", 4)]
+        answer = await rig.client.watch("counter", "a", gateway="g", actor=OWNER, have=1)
+        assert msgspec.msgpack.decode(answer.view)["total"] == 508
+
+
 @virtual
 async def test_a_change_is_a_merge_patch_from_the_version_before():
     async with Rig() as rig:
