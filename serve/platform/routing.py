@@ -42,12 +42,19 @@ _CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 _QUERY_PAIRS_MAX: Final = 64
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ONCE: Final = "__once_by_key__"
+_VERSIONED: Final = "__if_match__"
 _log = structlog.get_logger("serve")
 
 
 def once_by_key(handler: H) -> H:
     """Mark the handler of a public route that takes an `Idempotency-Key`, below the route's own decorator."""
     setattr(handler, _ONCE, True)
+    return handler
+
+
+def looks_at_if_match(handler: H) -> H:
+    """Mark the handler of plain tables that have a version, below the route's own decorator: it checks it itself."""
+    setattr(handler, _VERSIONED, True)
     return handler
 
 
@@ -70,6 +77,7 @@ class ApiRoute(APIRoute):
         self._reads = (self.methods or set()) <= _READS
         by_itself = self.authenticated and not self.of_entities and not self._reads
         self._once = by_itself or hasattr(endpoint, _ONCE)
+        self._versioned = hasattr(endpoint, _VERSIONED)
         self._literal = path.partition("{")[0]
         self._body = _model(parameters, "body")
         self._query = _model(parameters, "query")
@@ -124,7 +132,7 @@ class ApiRoute(APIRoute):
 
     async def _answer_once(self, call: Call, arguments: dict[str, Any]) -> Answer:
         """A change of plain tables: at most once by a key, and never on a condition that is not looked at."""
-        if call.fields.get(b"if-match", b"*").strip() != b"*":
+        if not self._versioned and call.fields.get(b"if-match", b"*").strip() != b"*":
             raise PreconditionFailed("This resource has no version: If-Match does not hold.")
         if b"idempotency-key" not in call.fields or call.runtime.once is None:
             return await self._handler(call, **arguments)

@@ -11,7 +11,7 @@ from serve.auth.routes import accounts_of
 from serve.platform.answers import versioned
 from serve.platform.call import Answer, Call, etag, json_answer
 from serve.platform.pages import id_of, page
-from serve.platform.routing import Id, api_router, problems
+from serve.platform.routing import Id, api_router, looks_at_if_match, problems
 from serve.users import schemas
 from serve.users.shown import person_shown
 from services.accounts.people import Found
@@ -52,6 +52,7 @@ async def get_person(call: Call, user_id: Id) -> Answer:
         _422="The request is not valid.",
     ),
 )
+@looks_at_if_match
 async def put_roles(call: Call, user_id: Id, body: schemas.PutRoles) -> Answer:
     """Exactly these roles at an organization, by its admins. Access tokens of before have to be refreshed."""
     found = await accounts_of(call).people.set_roles(

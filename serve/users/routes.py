@@ -8,7 +8,7 @@ from serve.auth.routes import accounts_of
 from serve.auth.schemas import Accepted
 from serve.platform.answers import versioned
 from serve.platform.call import Answer, Call, etag, json_answer
-from serve.platform.routing import api_router, problems
+from serve.platform.routing import api_router, looks_at_if_match, problems
 from serve.users import schemas
 from serve.users.shown import position_shown, profile_shown
 from services.accounts.preferences import Preferences
@@ -32,6 +32,7 @@ async def get_profile(call: Call) -> Answer:
         _404="Not a person with an account.", _412="Changed meanwhile.", _422="The request is not valid."
     ),
 )
+@looks_at_if_match
 async def put_profile(call: Call, body: schemas.PutProfile) -> Answer:
     """Name, telephone number, language and time zone. The address has a route of its own."""
     user = await accounts_of(call).profiles.put(

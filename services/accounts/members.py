@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from actors.runtime.entity import Actor
-from domain.errors import Conflict, NotFound, invalid_field
+from domain.errors import Conflict, Forbidden, NotFound, invalid_field
 from services.accounts.emails import check_email
 from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
@@ -60,7 +60,7 @@ class Members:
     ) -> tuple[Member, bool]:
         """Give somebody with an account a role; also whether they had it before.
 
-        Raises `NotFound` (to all but admins; `user_unknown`), `Invalid`.
+        Raises `NotFound` (to all but admins; `user_unknown`), `Forbidden` (`own_roles`), `Invalid`.
         """
         _admins_only(actor, organization_id)
         if role not in ORGANIZATION_ROLES:
@@ -69,6 +69,8 @@ class Members:
         user = await (users.user(user_id) if user_id else users.user_by_email(check_email(email)))
         if user is None or user.status is not UserStatus.ACTIVE:
             raise NotFound("Nobody with this address or id has an account.", code="user_unknown")
+        if actor.subject == user.id and not actor.runs_platform():
+            raise Forbidden("Another admin has to change your roles.", code="own_roles")
         membership = MembershipRecord(user_id=user.id, organization_id=organization_id, role=role)
         added = await self._stores.members.add_membership(membership, self._clock.now_ms())
         if added is None:

@@ -15,8 +15,9 @@ from services.accounts.emails import check_email
 from services.accounts.limits import AccountLimits
 from services.accounts.members import ADMIN, ORGANIZATION_ROLES
 from services.accounts.profiles import stale
+from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
-from services.audit import READ, SEARCH, Audit, Seen
+from services.audit import OPERATIONS, OWN, READ, SEARCH, Audit, Seen
 from services.lookups import Clock
 from storage.accounts.records import Changed, MembershipRecord, UserRecord, UserStatus
 
@@ -41,8 +42,11 @@ class People:
     """Oneself and the platform's admins see all of a person; an organization's admins all of its members; colleagues
     each other's names and roles; nobody else that there is such a person."""
 
-    def __init__(self, stores: AccountStores, audit: Audit, clock: Clock, limits: AccountLimits) -> None:
+    def __init__(
+        self, stores: AccountStores, revocations: Revocations, audit: Audit, clock: Clock, limits: AccountLimits
+    ) -> None:
         self._stores = stores
+        self._revocations = revocations
         self._audit = audit
         self._clock = clock
         self._limits = limits
@@ -113,8 +117,18 @@ class People:
         else:
             done = await people.set_roles(user_id, wanted, expected=expected, now_ms=now)
         await self._check(done, user_id)
-        action = f"roles_set_{'+'.join(wanted)}"
-        await self._audit.note(actor, action, _KIND, user_id, organization_id=organization_id, correlation=correlation)
+        await self._revocations.outdate(user_id)
+        before = found.roles[organization_id] if organization_id else found.user.roles
+        await self._audit.note(
+            actor,
+            "roles_set",
+            _KIND,
+            user_id,
+            organization_id=organization_id,
+            correlation=correlation,
+            before={"roles": sorted(before)},
+            after={"roles": wanted},
+        )
         return await self.get(actor, user_id, correlation)
 
     async def suspend(self, actor: Actor, user_id: str, reason: str, correlation: str = "") -> UserRecord:
@@ -190,8 +204,18 @@ class People:
         done = await self._stores.people.set_status(user_id, allowed, status, expected=user.version, now_ms=now)
         await self._check(done, user_id)
         if status is not UserStatus.ACTIVE:
-            await self._stores.logins.revoke(user_id, "", status.value, now)
-        await self._audit.note(actor, f"account_{status.value}", _KIND, user_id, reason=reason, correlation=correlation)
+            await self._revocations.revoke_person(user_id, status.value)
+        await self._audit.note(
+            actor,
+            f"account_{status.value}",
+            _KIND,
+            user_id,
+            reason=reason,
+            correlation=correlation,
+            purpose=OWN if actor.subject == user_id else OPERATIONS,
+            before={"status": user.status.value},
+            after={"status": status.value},
+        )
 
     async def _check(self, done: Changed, user_id: str) -> None:
         if done is Changed.LAST_ADMIN:

@@ -32,18 +32,20 @@ class PeopleStore(Protocol):
     async def set_status(
         self, user_id: str, allowed: Sequence[UserStatus], status: UserStatus, *, expected: int, now_ms: int
     ) -> Changed:
-        """`MISSING` unless their status is one of `allowed`.
+        """`MISSING` unless their status is one of `allowed`. Whatever they were issued ends, unless it is `ACTIVE` now.
 
         Who is the last admin of the platform stays active; who is the only admin of an organization is not deleted.
         """
 
     async def set_roles(self, user_id: str, roles: Sequence[str], *, expected: int, now_ms: int) -> Changed:
-        """Exactly these, without an organization. The last admin of the platform stays one."""
+        """Exactly these, without an organization; access tokens of before are outdated. The last admin of the platform
+        stays one."""
 
     async def set_member_roles(
         self, organization_id: str, user_id: str, roles: Sequence[str], *, expected: int, now_ms: int
     ) -> Changed:
-        """Exactly these, of somebody who has one there. The organization's last admin stays one."""
+        """Exactly these, of somebody who has one there; access tokens of before are outdated. The organization's last
+        admin stays one."""
 
     async def due_for_erasure(self, deleted_before_ms: int, limit: int) -> Sequence[str]:
         """Who was deleted before this moment, the first first."""

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.accounts.records import MembershipRecord
 from storage.accounts.revocations import Ending, up_to, write_revocations
 from storage.db import Database
-from storage.models import Membership, Organization
+from storage.models import Membership, Organization, User
 from storage.times import from_ms
 
 
@@ -47,7 +48,10 @@ class MembershipTables:
         async with self._database.session() as session:
             if not await session.scalar(select(exists().where(Organization.id == membership.organization_id))):
                 return None
-            return (await session.execute(statement)).first() is not None
+            added = (await session.execute(statement)).first() is not None
+            if added:
+                await _changed(session, membership.user_id)
+            return added
 
     async def remove_memberships(
         self, organization_id: str, user_id: str, role: str, keep_role: str, now_ms: int
@@ -67,6 +71,7 @@ class MembershipTables:
                 return None
             removed = (await session.execute(gone.returning(Membership.role))).all()
             if removed:
+                await _changed(session, user_id)
                 await write_revocations(session, [up_to(user_id, Ending.OUTDATED, now_ms)])
             return len(removed)
 
@@ -76,3 +81,8 @@ class MembershipTables:
         return [
             MembershipRecord(user_id=row.user_id, organization_id=row.organization_id, role=row.role) for row in rows
         ]
+
+
+async def _changed(session: AsyncSession, user_id: str) -> None:
+    """Their roles are part of what is shown of them."""
+    await session.execute(update(User).where(User.id == user_id).values(version=User.version + 1))

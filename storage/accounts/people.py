@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.accounts.lookup import Vault
 from storage.accounts.profiles import Profile, blind_words, put_words, seal_profile
 from storage.accounts.records import Changed, PositionRecord, UserRecord, UserStatus
+from storage.accounts.revocations import Ending, end_logins, up_to, write_revocations
 from storage.accounts.users import user_record
 from storage.db import Database
 from storage.models import Membership, User, UserPosition, UserSearch
@@ -100,6 +101,9 @@ class PeopleTables:
                 return Changed.LAST_ADMIN
             change = update(User).where(User.id == user_id)
             await session.execute(change.values(version=User.version + 1, **changes))
+            if status is not UserStatus.ACTIVE:
+                await end_logins(session, user_id, "", status.value, now_ms)
+                await write_revocations(session, [up_to(user_id, Ending.ENDED, now_ms)])
             if status is UserStatus.DELETED:
                 await session.execute(delete(UserPosition).where(UserPosition.user_id == user_id))
         return Changed.DONE
@@ -116,6 +120,7 @@ class PeopleTables:
             change = update(User).where(User.id == user_id)
             values = {"roles": list(roles), "updated_at": from_ms(now_ms)}
             await session.execute(change.values(version=User.version + 1, **values))
+            await write_revocations(session, [up_to(user_id, Ending.OUTDATED, now_ms)])
         return Changed.DONE
 
     async def set_member_roles(
@@ -143,6 +148,7 @@ class PeopleTables:
             ]
             await session.execute(insert(Membership).values(rows).on_conflict_do_nothing())
             await session.execute(update(User).where(User.id == user_id).values(version=User.version + 1))
+            await write_revocations(session, [up_to(user_id, Ending.OUTDATED, now_ms)])
         return Changed.DONE
 
     async def due_for_erasure(self, deleted_before_ms: int, limit: int) -> Sequence[str]:

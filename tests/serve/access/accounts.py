@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from domain.ids import new_id
 from storage.accounts.records import MembershipRecord, UserRecord, UserStatus
 from tests.serve.access.people import PEOPLE
 from tests.serve.house import ALICE, House
@@ -31,6 +32,22 @@ async def give_accounts(house: House) -> None:
                 updated_at_ms=now,
             )
             assert await house.account_stores.users.add_user(user)
+
+
+async def give_account(house: House, name: str) -> str:
+    """To somebody new; their id."""
+    user_id, now = new_id(), house.clock.now_ms()
+    user = UserRecord(
+        id=user_id,
+        email=address_of(user_id),
+        name=name,
+        status=UserStatus.ACTIVE,
+        verified_at_ms=now,
+        created_at_ms=now,
+        updated_at_ms=now,
+    )
+    assert await house.account_stores.users.add_user(user)
+    return user_id
 
 
 async def give_roles(house: House) -> None:

@@ -50,6 +50,7 @@ QUINN: Final = Person("colleague", "own", new_id(), ("provider",), OWN)
 ADA: Final = Person("admin", "own", new_id(), ("admin",), OWN)
 STAFF: Final = Person("merchant_staff", "own", new_id(), ("merchant_staff",), OWN)
 DESK: Final = Person("front_desk", "own", new_id(), ("front_desk",), OWN)
+PLATFORM: Final = Person("platform", "", ADMIN, ("admin",))
 
 PEOPLE: Final = (
     Person("nobody", ""),
@@ -66,5 +67,5 @@ PEOPLE: Final = (
     Person("organizer", "own", new_id(), ("organizer",), OWN),
     Person("billing", "own", new_id(), ("billing",), OWN),
     *(Person(role, "foreign", new_id(), (role,), FOREIGN) for role in _STAFF),
-    Person("platform", "", ADMIN, ("admin",)),
+    PLATFORM,
 )

@@ -10,8 +10,8 @@ from services.locations import Address, Location
 from services.organizations import Organization
 from services.products import Product
 from services.sessions import SessionEntry
-from tests.serve.access.accounts import NEWCOMER, address_of, give_accounts, give_roles, logged_in, mailed
-from tests.serve.access.people import ADA, DESK, PIA, QUINN, STAFF, Person
+from tests.serve.access.accounts import NEWCOMER, address_of, give_account, give_accounts, give_roles, logged_in, mailed
+from tests.serve.access.people import ADA, DESK, PIA, PLATFORM, QUINN, STAFF, Person
 from tests.serve.clinic import CLINIC
 from tests.serve.house import ALICE, BOB, BREAD, COURIER, MERCHANT, House
 from tests.services.accounts.people import PASSWORD
@@ -179,6 +179,18 @@ class World:
     async def _forgotten(self) -> None:
         await self.make("accounts")
         self.ids["mailed"] = await mailed(self.house, "forgot-password", address_of(ALICE))
+
+    async def _person(self) -> None:
+        """Somebody of the clinic who does not ask in the walk."""
+        await self.make("accounts")
+        self.ids["user_id"] = await give_account(self.house, "Somebody Else")
+        there = {"user_id": self.ids["user_id"], "role": "front_desk"}
+        await self.done(ADA, "POST", f"/organizations/{CLINIC}/members", there)
+
+    async def _suspended_person(self) -> None:
+        await self.make("person")
+        path = f"/users/{self.ids['user_id']}/suspend"
+        await self.done(PLATFORM, "POST", path, {"reason": "chargebacks"})
 
     async def _member(self) -> None:
         await self.make("accounts")
