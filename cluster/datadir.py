@@ -2,7 +2,7 @@
 
 lock         held by the one `atrium up` of this folder
 run.json     what is running: how to reach it, and the id that marks its processes
-postgres/ redis/ keys/ logs/
+postgres/ redis/ keys/ logs/ backups/
 """
 
 import fcntl

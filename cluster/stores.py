@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -17,6 +18,7 @@ from storage.data_keys import open_key_ring
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.embedded.process import EmbeddedServerError
 from storage.embedded.redis import EmbeddedRedis
+from storage.embedded.retention import WAL_FOLDER
 from storage.journal.interface import JournalError
 from storage.key_wrapping import EncryptionKeyError
 from storage.migrate import SchemaTooNew, check, upgrade
@@ -123,13 +125,23 @@ def check_redis(url: str) -> None:
         raise RedisError(f"Redis {without_password(url)} cannot be used: {error}") from error
 
 
+def backups_folder(settings: Settings) -> Path:
+    """Where backups are, and beside them the archived log."""
+    return (settings.backup_dir or DataDir(settings.data_dir).folder / "backups").absolute()
+
+
+def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
+    """The installation's own server, which archives its log once there is a backup."""
+    return EmbeddedPostgres(DataDir(settings.data_dir).postgres, archive=backups_folder(settings) / WAL_FOLDER)
+
+
 class Stores:
     """The two stores of a stack. Those named in the settings are only checked, the others are ours to run."""
 
     def __init__(self, settings: Settings, data: DataDir) -> None:
         named_database = settings.database_url
         named_redis = settings.redis_url
-        self.postgres = EmbeddedPostgres(data.postgres) if named_database is None else None
+        self.postgres = embedded_postgres(settings) if named_database is None else None
         self.redis = EmbeddedRedis(data.redis) if named_redis is None else None
         self._database_url = named_database.get_secret_value() if named_database is not None else ""
         self._redis_url = named_redis.get_secret_value() if named_redis is not None else ""
@@ -186,7 +198,7 @@ def database_for_command(settings: Settings) -> Iterator[str]:
             check_database(url)
             yield url
             return
-        postgres = EmbeddedPostgres(data.postgres)
+        postgres = embedded_postgres(settings)
         if not data.postgres.exists():
             raise NotRunningError(f"there is no installation in {data.folder}; start one with `atrium up`")
         if not postgres.find_running():

@@ -6,12 +6,13 @@
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.key_files import key_bytes
+from storage.oidc_providers import providers_of
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -35,6 +36,11 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default=Path(".atrium"),
         description="Folder of the embedded Postgres and Redis, development keys and logs.",
+    )
+    backup_dir: Path | None = Field(
+        default=None,
+        description="Where `atrium backup` keeps backups of the embedded Postgres and its archived log; "
+        "unset: the data folder's backups/. Another disk survives this one.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -159,6 +165,11 @@ class Settings(BaseSettings):
         "unset: that of app_url, else http://localhost:<port>.",
     )
 
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token that /metrics asks for; unset: anybody may read it, and it shows no orders, no revenue.",
+    )
     trace_endpoint: str = Field(
         default="",
         pattern=r"^(https?://\S+)?$",
@@ -177,6 +188,18 @@ class Settings(BaseSettings):
         "goes by its flag.",
     )
 
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/?#@\s]+/?)?$",
+        description="Where browsers reach this API: https://api.shop.example. Login providers send them back to "
+        "<public_url>/api/v1/auth/oidc/<name>/callback; needed with oidc_providers.",
+    )
+    oidc_providers: SecretStr | None = Field(
+        default=None,
+        description="Login providers (OpenID Connect) as a JSON list: "
+        '[{"name": "example", "issuer": "https://login.example", "client_id": "…", "client_secret": "…"}]; '
+        "see the page on accounts. Unset: none.",
+    )
     outgoing_private_networks: str = Field(
         default="",
         description="Networks of private addresses that outgoing HTTP may call, also without TLS: 10.1.0.0/16,::1 "
@@ -214,6 +237,19 @@ class Settings(BaseSettings):
             if part.strip():
                 ip_network(part.strip(), strict=False)
         return value
+
+    @field_validator("oidc_providers")
+    @classmethod
+    def _are_providers(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            providers_of(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_returned_to(self) -> Self:
+        if self.oidc_providers is not None and not self.public_url:
+            raise ValueError("oidc_providers need public_url")
+        return self
 
     @field_validator("encryption_key")
     @classmethod

@@ -7,12 +7,15 @@ import signal
 import stat
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
 import psutil
 import structlog
 
+from storage.embedded.archive import archive_settings
 from storage.embedded.process import (
     EmbeddedServerError,
     find_process,
@@ -87,9 +90,11 @@ def binaries_folder() -> Path:
 class EmbeddedPostgres:
     """One server on `folder`. A second start, also after a kill -9 of it or of us, goes on with its data."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        """`port` None: a free one, chosen at each start."""
+    def __init__(self, folder: Path, port: int | None = None, archive: Path | None = None) -> None:
+        """`port` None: a free one, chosen at each start. `archive`: where its log is archived once that folder is there
+        (`storage/embedded/archive.py`); None: nowhere."""
         self.folder = folder.absolute()
+        self.archive = None if archive is None else archive.absolute()
         self.data = self.folder / "data"
         self.log = self.folder / "postgres.log"
         self.port = port
@@ -113,13 +118,18 @@ class EmbeddedPostgres:
     def alive(self) -> bool:
         return is_alive(self._process)
 
-    def start(self) -> None:
-        """Initialize if new, run, and return when it accepts connections. Raises `EmbeddedServerError`."""
+    def start(self, settings: Mapping[str, str] = MappingProxyType({}), patience_s: float = START_TIMEOUT_S) -> None:
+        """Initialize if new, run, and return when it accepts connections, at most this much later.
+
+        `settings` are for this run. Raises `EmbeddedServerError`.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._choose_user()
         self._initialize()
+        if self.archive is not None and self.archive.is_dir():
+            self.open_archive()
         if not self._adopt():
-            self._run()
+            self._run(settings, patience_s)
         self._create_database()
 
     def stop(self) -> None:
@@ -135,6 +145,23 @@ class EmbeddedPostgres:
             if self._user is not None:
                 os.chown(path, self._user.pw_uid, self._user.pw_gid, follow_symlinks=False)
         data.chmod(0o700)
+
+    def open_archive(self) -> None:
+        """From now on the log is archived, also by the server as it runs: the folder is there, and its user's."""
+        if self.archive is None:
+            raise EmbeddedServerError("this server was given no place for its log")
+        self.archive.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._choose_user()
+        self.let_read(self.archive)
+
+    def let_read(self, folder: Path) -> None:
+        """Give a folder of segments, and those, to the user who runs this server, if that is another one."""
+        if self._user is None:
+            return
+        _let_through(folder.parent)
+        for path in (folder, *folder.iterdir()):
+            if path.stat().st_uid != self._user.pw_uid:
+                os.chown(path, self._user.pw_uid, self._user.pw_gid, follow_symlinks=False)
 
     def find_running(self) -> bool:
         """Point `url` and `pid` at a server that another process started on this folder, if there is one."""
@@ -242,10 +269,11 @@ class EmbeddedPostgres:
         lines = self._pid_file()
         return len(lines) >= 8 and lines[7].strip() == "ready"
 
-    def _run(self) -> None:
+    def _run(self, more: Mapping[str, str], patience_s: float) -> None:
         self._end_orphans()
         self.port = self.port or free_port()
-        settings = {**TUNING, "port": str(self.port)}
+        archiving = {} if self.archive is None else archive_settings(self.archive)
+        settings = {**TUNING, "port": str(self.port), **archiving, **more}
         libraries = self._binaries.parent / "lib" / "postgresql"
         if any(libraries.glob("pg_stat_statements.*")):
             settings["shared_preload_libraries"] = "pg_stat_statements"
@@ -256,7 +284,7 @@ class EmbeddedPostgres:
             user=None if self._user is None else self._user.pw_uid,
             group=None if self._user is None else self._user.pw_gid,
         )
-        wait_until(self._ready, self.alive, START_TIMEOUT_S, self.log)
+        wait_until(self._ready, self.alive, patience_s, self.log)
 
     def _end_orphans(self) -> None:
         """After a kill -9 of the server its backends may linger and keep the shared memory: wait for them."""
