@@ -19,6 +19,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.errors import Failure
 from serve.audit.routes import router as audit
+from serve.auth.factors import own as factors_own
+from serve.auth.factors import people as factors_people
+from serve.auth.factors import router as factors
+from serve.auth.oidc import own as identities
+from serve.auth.oidc import router as oidc
+from serve.auth.passkeys import own as passkeys_own
+from serve.auth.passkeys import router as passkeys
 from serve.auth.routes import own as auth_own
 from serve.auth.routes import router as auth
 from serve.carts.routes import router as carts
@@ -63,8 +70,9 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "organizations": (organizations, members),
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
-    "auth": (auth, auth_own),
-    "users": (users, people),
+    "auth": (auth, auth_own, factors, factors_own, passkeys, passkeys_own),
+    "users": (users, people, factors_people),
+    "identities": (oidc, identities),
     "audit": (audit,),
     "operations": (operations,),
 }

@@ -8,6 +8,7 @@ import msgspec
 from domain.errors import NotFound
 from domain.times import SECOND_MS, to_rfc3339
 from serve.auth import schemas, shown
+from serve.auth.factor_schemas import Reauthenticate
 from serve.platform.caching import KEYS_SECONDS, cacheable
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.routing import Id, api_router, once_by_key, problems, public_router
@@ -72,7 +73,7 @@ async def verify_email(call: Call, body: schemas.VerifyEmail) -> Answer:
     "/login",
     response_model=schemas.LoggedIn,
     responses=problems(
-        _401="The address or the password is not right.",
+        _401="The address or the password is not right; or a second factor is wanted (`mfa_required`, `challenge`).",
         _403="Not confirmed, suspended, or no member of the organization.",
         _422="The request is not valid.",
         _429=_LOCKED,
@@ -142,11 +143,16 @@ async def change_password(call: Call, body: schemas.ChangePassword) -> Answer:
 @own.post(
     "/reauthenticate",
     response_model=schemas.AccessToken,
-    responses=problems(_403="Not a person with an account.", _422="Not the password."),
+    responses=problems(_403="Not a person with an account.", _422="Not the password, the code or the passkey."),
 )
-async def reauthenticate(call: Call, body: schemas.Reauthenticate) -> Answer:
-    """An access token with a fresh `auth_time`: the `proof` that signing asks for."""
-    opened = await accounts_of(call).logins.reauthenticate(call.actor, body.password, login_id=call.verified.login)
+async def reauthenticate(call: Call, body: Reauthenticate) -> Answer:
+    """An access token with a fresh `auth_time`: the `proof` that signing asks for. By the password, and a code of
+    whoever has second factors; or by a passkey, with the options of `/auth/passkeys/login/options`."""
+    logins, login = accounts_of(call).logins, call.verified.login
+    if body.passkey is not None:
+        opened = await logins.reauthenticate_by_passkey(call.actor, body.passkey.as_json(), login)
+    else:
+        opened = await logins.reauthenticate(call.actor, body.password or "", body.code or "", login)
     return json_answer(shown.access_shown(opened, call.runtime.tokens))
 
 
@@ -168,6 +174,7 @@ async def get_session(call: Call) -> Answer:
             expires_at=to_rfc3339(verified.expires * SECOND_MS),
             memberships=[shown.ShownMembership(id_, roles) for id_, roles in held.items()],
             authenticated_at=to_rfc3339(verified.auth_time * SECOND_MS) if verified.auth_time else "",
+            amr=verified.amr,
             user=user,
         )
     )

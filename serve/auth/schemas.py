@@ -111,12 +111,6 @@ class Logout(Body):
     refresh_token: SecretText
 
 
-class Reauthenticate(Body):
-    model_config = _example(password=_PASSWORD_EXAMPLE)
-
-    password: Password
-
-
 class ForgotPassword(Body):
     model_config = _example(email="ada@example.com")
 
@@ -188,6 +182,7 @@ class Session(BaseModel):
     organizations: list[str]
     expires_at: Moment
     authenticated_at: Moment | None = None
+    amr: list[str] | None = Field(None, description="How: `pwd`, `otp`, `pop` (a passkey), `mfa`.")
     user: Account | None = None
     memberships: list[OwnMembership]
 

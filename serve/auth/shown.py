@@ -46,6 +46,7 @@ class ShownSession(msgspec.Struct, omit_defaults=True):
     expires_at: str
     memberships: list[ShownMembership]
     authenticated_at: str = ""
+    amr: tuple[str, ...] = ()
     user: ShownUser | None = None
 
 
@@ -95,7 +96,7 @@ def login_session_shown(login: LoginRecord) -> ShownLoginSession:
     return ShownLoginSession(
         id=login.id,
         device=login.device,
-        authenticated_at=to_rfc3339(login.auth_time_ms),
+        authenticated_at=to_rfc3339(login.auth_time_ms or login.created_at_ms),
         last_used_at=to_rfc3339(login.last_used_at_ms),
         expires_at=to_rfc3339(login.expires_at_ms),
         organization_id=login.organization_id,

@@ -162,8 +162,7 @@ class Enrolments:
 
         How many factors there were. Raises `NotFound` (to all others too), `Invalid`.
         """
-        if not actor.runs_platform():
-            raise NotFound("No such resource.")
+        self.check_may_reset(actor)
         check_text(reason, "reason", length_max=REASON_CHARACTERS_MAX, required=True)
         user = await self._stores.users.user(user_id)
         if user is None:
@@ -173,6 +172,11 @@ class Enrolments:
         self._post.send("factors_reset", user.email, user.locale)
         await self._audit.note(actor, "factors_reset", "user", user.id, reason=reason, correlation=correlation)
         return count
+
+    def check_may_reset(self, actor: Actor) -> None:
+        """Raises `NotFound` for all but who runs the platform."""
+        if not actor.runs_platform():
+            raise NotFound("No such resource.")
 
     async def user(self, user_id: str) -> UserRecord:
         """Raises `Forbidden` with code `account_required` for guests and services."""
