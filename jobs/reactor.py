@@ -11,11 +11,13 @@ import structlog
 
 from actors.kinds import KINDS
 from actors.runtime.clock import SystemClock
+from actors.runtime.figures import Sample, packed
 from actors.runtime.garbage import settle_forever
 from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.ray_cluster import connect_client
 from actors.runtime.tail import Reaction, TailRunner
 from domain.ids import new_id
+from jobs.standing import Standing
 from services.carts import Carts
 from services.hand_offs import HandOffs
 from services.history import History
@@ -26,6 +28,7 @@ from services.stores import CatalogStore
 from storage.bus import Bus
 from storage.crypto import KeyRing
 from storage.db import Database
+from storage.figures import FigureTables
 from storage.journal.postgres import PostgresJournal
 from storage.key_refresh import refresh_forever
 from storage.logs import configure_logging
@@ -49,6 +52,8 @@ class Reactor:
         self._settings = settings
         self._tracer = open_tracer(config.traces, REACTOR)
         self._running: list[asyncio.Task[None]] = []
+        self._leaders: list[Leader] = []
+        self._standing: Standing
 
     async def begin(self) -> None:
         """Connect and start; repeated calls do nothing."""
@@ -67,10 +72,22 @@ class Reactor:
         tables = ReactionTables(database)
         loop = asyncio.get_running_loop()
         for reaction in reactions(placements, HandOffs(client), bus, settings.stream_length_max):
-            runner = self._runner(reaction, journal, tables, keys)
-            self._running.append(loop.create_task(run_while_leading(runner, tables, holder)))
+            leader = Leader(self._runner(reaction, journal, tables, keys), tables, holder)
+            self._leaders.append(leader)
+            self._running.append(loop.create_task(leader.run_forever()))
+        self._standing = Standing(FigureTables(database))
+        self._running.append(loop.create_task(self._standing.read_forever()))
         self._running.append(loop.create_task(settle_forever()))
         self._running.append(loop.create_task(refresh_forever(keys, config.keys_refresh_s)))
+
+    async def figures(self) -> bytes:
+        """msgpack of `Sample`s. Only once it has begun."""
+        samples = list(self._standing.samples)
+        for leader in self._leaders:
+            name = (leader.runner.reaction.name,)
+            samples.append(Sample("atrium_reaction_running", name, float(leader.leading)))
+            samples.append(Sample("atrium_reaction_handled", name, leader.runner.handled))
+        return packed(samples)
 
     def _runner(
         self, reaction: Reaction, journal: PostgresJournal, tables: ReactionTables, keys: KeyRing
@@ -88,21 +105,29 @@ class Reactor:
         )
 
 
-async def run_while_leading(runner: TailRunner, tables: ReactionTables, holder: str) -> None:
-    """Run a reaction whenever the lease is ours: ask for it, run while it lasts, renew it, for ever."""
-    name = runner.reaction.name
-    running: asyncio.Task[None] | None = None
-    while True:
-        leading = await _acquire(tables, name, holder)
-        if leading and (running is None or running.done()):
-            running = asyncio.get_running_loop().create_task(runner.run_forever())
-            log.info("reaction_taken_up", reaction=name)
-        elif not leading and running is not None:
-            running.cancel()
-            running = None
-            runner.forget_place()
-            log.info("reaction_given_up", reaction=name)
-        await asyncio.sleep(LEASE_SECONDS / 3)
+class Leader:
+    """Runs a reaction whenever the lease is ours: asks for it, runs while it lasts, renews it, for ever."""
+
+    def __init__(self, runner: TailRunner, tables: ReactionTables, holder: str) -> None:
+        self.runner = runner
+        self.leading = False
+        self._tables = tables
+        self._holder = holder
+
+    async def run_forever(self) -> None:
+        name = self.runner.reaction.name
+        running: asyncio.Task[None] | None = None
+        while True:
+            self.leading = await _acquire(self._tables, name, self._holder)
+            if self.leading and (running is None or running.done()):
+                running = asyncio.get_running_loop().create_task(self.runner.run_forever())
+                log.info("reaction_taken_up", reaction=name)
+            elif not self.leading and running is not None:
+                running.cancel()
+                running = None
+                self.runner.forget_place()
+                log.info("reaction_given_up", reaction=name)
+            await asyncio.sleep(LEASE_SECONDS / 3)
 
 
 async def _acquire(tables: ReactionTables, name: str, holder: str) -> bool:

@@ -29,6 +29,7 @@ from serve.platform.browsers import Browsers, origins_of
 from serve.platform.idempotency import prune_forever
 from serve.platform.outgoing_metrics import OutgoingCollector
 from serve.platform.rate_limits import RateLimiter, rate_limits_of
+from serve.platform.relay import Processes, Relay
 from services.accounts.accounts import Accounts, postgres_stores
 from services.accounts.relying_party import relying_party_of
 from services.accounts.revocations import CHANNEL
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from storage.tracing.tracer import Tracer
 
 KEYS_FOLDER = "keys"
+SERVICES = ("steward", "reactor")
+"""The runtime's single processes, by the names of their actors."""
 _CHECK_MS = 900
 
 
@@ -68,9 +71,13 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_gateway(
-    config: GatewayConfig, gateway_id: str, client: EntityClient, tracer: "Tracer | None" = None
+    config: GatewayConfig,
+    gateway_id: str,
+    client: EntityClient,
+    tracer: "Tracer | None" = None,
+    processes: Processes | None = None,
 ) -> AsyncIterator[GatewayRuntime]:
-    """A gateway that runs until the block ends. The client and the tracer are closed with it."""
+    """A gateway that runs until the block ends. The client is closed with it; the tracer is the caller's to close."""
     settings, clock = config.settings, SystemClock()
     keys = await config.runtime.open_keys()
     database = Database(config.runtime.database_url, settings)
@@ -156,6 +163,7 @@ async def open_gateway(
     await bus.subscribe(CHANNEL, revocations.heard, revocations.missed)
     await revocations.load()
     _expose(runtime, live, client)
+    _relay(runtime, client, settings, processes)
     await live.start()
     beside = [
         asyncio.create_task(work)
@@ -179,8 +187,15 @@ async def open_gateway(
         await bus.close()
         await journal.close()
         await database.close()
-        if tracer is not None:
-            await asyncio.to_thread(tracer.close)
+
+
+def _relay(runtime: GatewayRuntime, client: EntityClient, settings: Settings, processes: Processes | None) -> None:
+    """What the runtime's other processes count; of the business only behind a token."""
+    if settings.metrics_token is not None:
+        runtime.metrics_token = settings.metrics_token.get_secret_value()
+    if processes is not None:
+        confidential = runtime.metrics_token != ""
+        runtime.relay = Relay(processes, client.hosts, SERVICES, runtime.registry, confidential=confidential)
 
 
 def _expose(runtime: GatewayRuntime, live: Gateway, client: EntityClient) -> None:

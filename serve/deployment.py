@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from ray import serve as ray_serve
 
 from actors.runtime.garbage import settle_forever
-from actors.runtime.ray_cluster import connect_client
+from actors.runtime.ray_cluster import RayFigures, connect_client
 from domain.ids import new_id
 from realtime.limits import DEFAULTS as REALTIME
 from serve.app import create_app
@@ -49,8 +49,10 @@ class GatewayReplica:
         config, gateway_id = self._config, f"gateway-{new_id()}"
         parts = AsyncExitStack()
         tracer = open_tracer(config.runtime.traces, "gateway")
+        if tracer is not None:
+            parts.push_async_callback(asyncio.to_thread, tracer.close)
         client = await connect_client(config.runtime, gateway_id, tracer)
-        runtime = await parts.enter_async_context(open_gateway(config, gateway_id, client, tracer))
+        runtime = await parts.enter_async_context(open_gateway(config, gateway_id, client, tracer, RayFigures()))
         watcher = DrainWatcher(lambda: _drain(runtime), poll_seconds=config.limits.drain_poll_seconds)
         loop = asyncio.get_running_loop()
         tasks = [loop.create_task(watcher.watch()), loop.create_task(settle_forever(lambda: _ended(runtime)))]

@@ -14,6 +14,7 @@ from serve.platform.browsers import Browsers
 from serve.platform.edge import Limiter
 from serve.platform.idempotency import KeyedAnswers, Once
 from serve.platform.metrics import HttpMetrics
+from serve.platform.relay import Relay
 from services.accounts.accounts import Accounts
 from services.audit import Audit, AuditStore
 from services.carts import Carts
@@ -81,6 +82,8 @@ class GatewayRuntime:
     limiter: Limiter | None = None
     keyed_answers: KeyedAnswers | None = None
     tracer: "Tracer | None" = None
+    relay: Relay | None = None
+    metrics_token: str = ""
     outgoing: Outgoing | None = None
     browsers: Browsers = field(default_factory=Browsers)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)

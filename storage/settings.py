@@ -170,6 +170,11 @@ class Settings(BaseSettings):
         min_length=16,
         description="Bearer token that /metrics asks for; unset: anybody may read it, and it shows no orders, no revenue.",
     )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Bearer token that /metrics asks for; unset: anybody may read it, and it shows no orders, no revenue.",
+    )
     trace_endpoint: str = Field(
         default="",
         pattern=r"^(https?://\S+)?$",

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, Union
 import msgspec
 
 from actors.runtime.entity import EntityKind
+from actors.runtime.tallies import KindTally
 from domain.errors import FieldError, Invalid
 from storage.crypto import KeyRing, SealError
 from storage.sealed_columns import journal_place, snapshot_place
@@ -63,6 +64,7 @@ class KindCodec(CommandCodec[S]):
     def __init__(self, kind: EntityKind[S], keys: KeyRing | None = None) -> None:
         """Raises `ValueError` for a sensitive kind without keys: it would be written in clear."""
         super().__init__(kind)
+        self.tally = KindTally()
         if kind.sensitive and keys is None:
             raise ValueError(f"{kind.name} is a sensitive kind: it cannot be stored without keys")
         self._keys = keys if kind.sensitive else None

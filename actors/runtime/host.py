@@ -4,6 +4,7 @@ Plain asyncio, no Ray: `host_actor.py` wraps it in an actor, `local.py` and the 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
@@ -25,6 +26,7 @@ from actors.runtime.residents import Residents
 from actors.runtime.shards import shard_of
 from actors.runtime.snapshots import Snapshots
 from actors.runtime.status import HostStatus, status_of
+from actors.runtime.tallies import KindTally
 from actors.runtime.timers import Timers
 from actors.runtime.traces import traced_turns
 from actors.runtime.turns import Sink, Turns
@@ -423,6 +425,14 @@ class Host:
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
         return task
+
+    def tallies(self) -> dict[str, KindTally]:
+        """What was counted of each kind since the start."""
+        return {kind: codec.tally for kind, codec in self._codecs.items()}
+
+    def queued(self) -> Counter[str]:
+        """By kind: turns that wait for their commit, and requests that wait for their entity."""
+        return self.writer.queued() + self._mailboxes.queued_by_kind()
 
     def status(self) -> HostStatus:
         return status_of(self)

@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from actors.kinds import KINDS
 from actors.runtime.clock import SystemClock
 from actors.runtime.endpoint import HostEndpoint
+from actors.runtime.figures import Sample, host_samples, packed
 from actors.runtime.garbage import settle_forever
 from actors.runtime.host import Host
 from actors.runtime.limits import DEFAULTS, Limits
@@ -32,6 +33,8 @@ from storage.tracing.config import TraceConfig, open_tracer
 
 FENCED_EXIT_CODE = 70
 """A fenced host ends its process: Ray starts the next incarnation, which takes a new epoch."""
+
+FIGURES_SECONDS: Final = 5.0
 
 _encode = msgspec.msgpack.Encoder()
 
@@ -80,6 +83,8 @@ class HostActor:
         self._config = config
         self._tracer = open_tracer(config.traces, f"host:{name}")
         self._starting: asyncio.Task[None] | None = None
+        self._figures = b""
+        self._figures_at = -FIGURES_SECONDS
         self._host: Host
         self._endpoint: HostEndpoint
         self._settling: asyncio.Task[None]
@@ -96,6 +101,14 @@ class HostActor:
         """msgpack of `HostStatus` and the process id."""
         await self._ready()
         return _encode.encode((self._host.status(), os.getpid()))
+
+    async def figures(self) -> bytes:
+        """msgpack of `Sample`s. Taken at most every `FIGURES_SECONDS`, however many gateways ask."""
+        await self._ready()
+        now = asyncio.get_running_loop().time()
+        if now - self._figures_at >= FIGURES_SECONDS:
+            self._figures, self._figures_at = packed(host_samples(self._host)), now
+        return self._figures
 
     async def release(self, shards: Sequence[int], to: str) -> list[str]:
         await self._ready()
@@ -158,10 +171,18 @@ class StewardActor:
         self._reach = reach
         self._tending: asyncio.Task[None] | None = None
         self._placement: Any = None
+        self._steward: Steward
 
     async def begin(self) -> None:
         """Start tending; repeated calls do nothing."""
         if self._tending is None:
             self._placement = await PostgresJournal(self._config.database_url).open()
-            steward = Steward(self._placement, self._reach(self._config), self._config.limits)
-            self._tending = asyncio.get_running_loop().create_task(steward.tend_forever())
+            self._steward = Steward(self._placement, self._reach(self._config), self._config.limits)
+            self._tending = asyncio.get_running_loop().create_task(self._steward.tend_forever())
+
+    async def figures(self) -> bytes:
+        """msgpack of `Sample`s. Only once it has begun."""
+        steward = self._steward
+        counts = {"moved": steward.moved, "seized": steward.seized}
+        samples = [Sample(f"atrium_steward_shards_{what}", (), count) for what, count in counts.items()]
+        return packed([*samples, Sample("atrium_steward_rounds_failed", (), steward.failed)])

@@ -86,6 +86,9 @@ class Loader:
             loaded(None, _UNREADABLE)
         else:
             self.activations += 1
+            tally = cell.codec.tally
+            tally.activations += 1
+            tally.replayed_rows += len(stored.rows)
             loaded(cell, None)
 
 

@@ -1,5 +1,6 @@
 """Who waits for an entity that cannot take turns now: it is being loaded, or its journal is being looked into."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,12 @@ class Mailboxes:
     def wait(self, mailbox: Mailbox, env: Envelope, sink: Sink) -> None:
         self.queued += 1
         mailbox.waiting.append((env, sink))
+
+    def queued_by_kind(self) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for mailbox in self._open.values():
+            counts[mailbox.cell.kind] += len(mailbox.waiting)
+        return counts
 
     def close(self, key: str, mailbox: Mailbox) -> bool:
         """End the waiting; False when this mailbox was sent away before. Those who wait are the caller's then."""

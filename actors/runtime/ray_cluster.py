@@ -17,6 +17,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
 from actors.runtime.client import EntityClient, HostUnavailableError
 from actors.runtime.clock import SystemClock
+from actors.runtime.figures import Sample, unpacked
 from actors.runtime.host_actor import HostActor, RuntimeConfig, StewardActor
 from actors.runtime.status import HostStatus
 from storage.journal.interface import ShardMap
@@ -167,6 +168,12 @@ class Service:
         await asyncio.shield(self._beginning)
         return os.getpid()
 
+    async def figures(self) -> bytes:
+        """What the service says of itself, once it has begun: msgpack of `Sample`s."""
+        await self.begin()
+        figures: bytes = await self._service.figures()
+        return figures
+
     async def _begin(self) -> None:
         while True:
             try:
@@ -241,6 +248,16 @@ async def connect_client(config: RuntimeConfig, name: str, tracer: "Tracer | Non
     client = EntityClient(name, RayTransport(journal), SystemClock(), config.limits, tracer)
     await client.start()
     return client
+
+
+class RayFigures:
+    """Figures of a process of the runtime by its actor's name. Raises `HostUnavailableError`."""
+
+    def __init__(self) -> None:
+        self._handles = Handles()
+
+    async def of(self, process: str) -> list[Sample]:
+        return unpacked(await self._handles.call(process, "figures"))
 
 
 class HostReport(msgspec.Struct, frozen=True):

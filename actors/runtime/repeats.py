@@ -66,6 +66,7 @@ class Repeats:
                 sink(Reply(env.corr, RETRY))
             return
         self.answered += len(asked)
+        cell.codec.tally.repeated += len(asked)
         for (_, _, sink), reply in zip(asked, answers, strict=True):
             sink(reply)
 

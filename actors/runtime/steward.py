@@ -52,6 +52,7 @@ class Steward:
         self._ensured: set[str] = set()
         self.seized = 0
         self.moved = 0
+        self.failed = 0
 
     async def tend_forever(self) -> None:
         while True:
@@ -59,6 +60,7 @@ class Steward:
                 moved = await self.tend()
             except Exception as error:
                 log.warning("steward_round_failed", error=repr(error))
+                self.failed += 1
                 moved = False
             if not moved:
                 await asyncio.sleep(self._limits.steward_round_ms / 1000)

@@ -28,7 +28,7 @@ from actors.runtime.wire import (
     Reply,
 )
 from actors.runtime.writer import Entry, JournalWriter
-from domain.errors import AtriumError, Failure, Internal, Invalid, NotFound, PreconditionFailed, Unavailable
+from domain.errors import AtriumError, Conflict, Failure, Internal, Invalid, NotFound, PreconditionFailed, Unavailable
 from domain.ids import derived_command_id
 from storage.journal.interface import IndexWrite, NewRow, Reminder, ReminderWrite, TimerDone
 from storage.tracing.context import plain
@@ -146,6 +146,7 @@ class Turns:
         except Exception:
             log.exception("timer_poisoned", kind=kind.name, id=cell.id, timer=name)
             self.poisoned += 1
+            cell.codec.tally.poisoned += 1
             lost(reminder, True)
             return
         if not decision.events and not decision.reminders:
@@ -167,6 +168,10 @@ class Turns:
 
     def refuse(self, cell: Cell, env: Envelope, sink: Sink, failure: Failure) -> None:
         self.rejected += 1
+        tally = cell.codec.tally
+        tally.rejected += 1
+        if failure.status == Conflict.status:
+            tally.conflicts += 1
         self.gate(cell, env, sink, Reply(env.corr, FAILED, cell.version, failure=failure))
 
     def known(self, cell: Cell, env: Envelope) -> int | Failure | None:
@@ -197,6 +202,7 @@ class Turns:
             told_signals = self._signals(cell, env, decision, key, now_ms)
         except Exception:
             self._writer.break_cell(cell)  # the state may be half changed: replay it
+            cell.codec.tally.poisoned += 1
             self._poison(None, env, sink)
             return
         row = NewRow(
@@ -217,6 +223,7 @@ class Turns:
         cell.recent.add(env.command_id, env.body_hash, cell.version, self._limits.recent_commands_max)
         charge(cell, len(payload))
         self.executed += 1
+        cell.codec.tally.executed += 1
         reply = Reply(env.corr, OK, cell.version, data=decision.reply, view=view)
         self._writer.add(self._entry(cell, env, sink, reply, row, done, told, told_signals))
 
@@ -293,6 +300,8 @@ class Turns:
     def _poison(self, cell: Cell | None, env: Envelope, sink: Sink) -> None:
         log.exception("command_poisoned", kind=env.kind, id=env.id, correlation=plain(env.correlation))
         self.poisoned += 1
+        if cell is not None:
+            cell.codec.tally.poisoned += 1
         failure = Failure(
             "internal", 500, "the command could not be handled", extra={"correlation_id": plain(env.correlation)}
         )

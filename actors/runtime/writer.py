@@ -8,6 +8,7 @@ host answers nothing from its stale memory.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ from actors.runtime.traces import trace_commit
 from storage.journal.interface import CommitRefused, CommitUnknown, Fenced, Journal, Lease, NewRow, TimerDone
 
 if TYPE_CHECKING:
+    from actors.runtime.tallies import KindTally
     from storage.tracing.tracer import Tracer
 
 log = structlog.get_logger()
@@ -86,6 +88,10 @@ class JournalWriter:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def queued(self) -> Counter[str]:
+        """How many entries of each kind wait for the next commit."""
+        return Counter(entry.cell.kind for entry in self._queue if entry.cell is not None)
 
     def add(self, entry: Entry) -> None:
         if self._closed:
@@ -179,6 +185,7 @@ class JournalWriter:
     async def _write(self, batch: list[Entry]) -> None:
         rows = [entry.row for entry in batch if entry.row is not None]
         done = [entry.done for entry in batch if entry.done is not None]
+        began = time.perf_counter()
         began_ns = 0 if self._tracer is None else time.time_ns()
         try:
             await self._journal.commit(self._owner.lease, rows, done)
@@ -196,6 +203,8 @@ class JournalWriter:
         else:
             self.batches += 1
             self.rows += len(rows)
+            if rows:
+                _count(batch, time.perf_counter() - began)
             if self._tracer is not None:
                 trace_commit(self._tracer, rows, began_ns)
             self._release(batch)
@@ -250,6 +259,18 @@ class JournalWriter:
         if doomed:
             self._queue = [entry for entry in self._queue if entry.cell is None or not entry.cell.broken]
             _abandon(doomed, refused=False)
+
+
+def _count(batch: Sequence[Entry], seconds: float) -> None:
+    """One commit, once for each kind that had rows in it."""
+    tallies: dict[int, KindTally] = {}
+    for entry in batch:
+        if entry.row is not None and entry.cell is not None:
+            tally = entry.cell.codec.tally
+            tally.rows += 1
+            tallies[id(tally)] = tally
+    for tally in tallies.values():
+        tally.commits.observe(seconds)
 
 
 def _abandon(entries: Sequence[Entry], *, refused: bool) -> None:

@@ -1,5 +1,6 @@
 """Health, metrics and dead letters. `/livez`, `/readyz` and `/metrics` have no prefix."""
 
+import hmac
 from http import HTTPStatus
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
 from actors.runtime.entity import Actor
-from domain.errors import NotFound
+from domain.errors import NotFound, Unauthenticated
 from domain.times import to_rfc3339
 from serve.operations.schemas import DeadLetterPage, Readiness
 from serve.platform.call import Answer, Call, json_answer
@@ -45,9 +46,20 @@ async def readyz(call: Call) -> Answer:
     return json_answer(readiness, HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@health.get("/metrics", response_class=PlainTextResponse)
+@health.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses=problems(_401="Not the metrics token, where one is set."),
+)
 async def metrics(call: Call) -> Answer:
-    """Prometheus text format. Series carry `gateway`: each replica shows its own."""
+    """Prometheus text format. Series with `gateway` are this replica's; those of hosts are the same at each."""
+    runtime = call.runtime
+    if runtime.metrics_token:
+        offered = call.fields.get(b"authorization", b"")
+        if not hmac.compare_digest(offered, b"Bearer " + runtime.metrics_token.encode()):
+            raise Unauthenticated("The metrics token is required.", code="token_missing")
+    if runtime.relay is not None:
+        await runtime.relay.refresh()
     return Answer(call.runtime.metrics.exposition(), media_type=_EXPOSITION)
 
 
