@@ -25,11 +25,12 @@ run: $(STAMP) ## Replay a day of shopping through the whole stack, then two tabl
 test: $(STAMP) ## Run the tests (ARGS="-k journal")
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP) ## Lint, format, types, floors
+check: $(STAMP) ## Lint, format, types, floors; risky code, dependencies, secrets in files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m cluster.checks
 
 bench: $(STAMP) ## Measure against the targets (NAME=http for one)
 	@$(BIN)/python -m loadtests.bench $(NAME) $(ARGS)
