@@ -38,6 +38,7 @@ from services.emergency_stores import EmergencyStore
 from services.entities import CART
 from services.health import Health
 from services.mail.guarded import guarded_mailer
+from services.oidc.opening import oidc_for
 from services.outgoing.addresses import networks_of
 from services.outgoing.client import Outgoing
 from services.signing_keys import load_or_create_signing_key
@@ -148,8 +149,9 @@ async def open_gateway(
     runtime.browsers = Browsers(origins_of(settings.cors_origins))
     if settings.rate_limits:
         runtime.limiter = RateLimiter(counters, tokens, rate_limits_of(settings), runtime.registry)
+    stores = postgres_stores(database, keys)
     accounts = runtime.accounts = Accounts(
-        postgres_stores(database, keys),
+        stores,
         tokens,
         guarded_mailer(settings, clock, outgoing.breakers),
         runtime.audit,
@@ -159,6 +161,7 @@ async def open_gateway(
         party=relying_party_of(settings),
         publisher=bus,
     )
+    runtime.oidc = oidc_for(settings, outgoing, database, keys, stores, accounts, runtime.audit, clock)
     revocations = accounts.revocations
     await bus.subscribe(CHANNEL, revocations.heard, revocations.missed)
     await revocations.load()

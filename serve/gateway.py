@@ -35,6 +35,7 @@ from services.listings import Listings
 from services.locations import Locations, LocationStore
 from services.lookups import Clock
 from services.merchants import MerchantCache
+from services.oidc.oidc import Oidc
 from services.orders import Orders
 from services.organizations import Organizations, OrganizationStore
 from services.outgoing.client import Outgoing
@@ -85,6 +86,7 @@ class GatewayRuntime:
     relay: Relay | None = None
     metrics_token: str = ""
     outgoing: Outgoing | None = None
+    oidc: Oidc | None = None
     browsers: Browsers = field(default_factory=Browsers)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics: HttpMetrics = field(init=False)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import Request
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from serve.gateway import GatewayRuntime
 
 _HASH_BYTES: Final = 16
+_FORM_FIELDS_MAX: Final = 64
 _BEARER: Final = b"bearer "
 _ESCAPED_NUL: Final = b"\\u0000"
 _ANY_VERSION: Final = -1
@@ -90,7 +92,31 @@ class Call(Request):
         self.scope[SUBJECT] = verified.actor.subject
 
     async def read_body(self) -> bytes:
-        """The body, bounded in size and in time. Raises `PayloadTooLargeError`, `RequestTimeoutError`."""
+        """The JSON body. Raises `PayloadTooLargeError`, `RequestTimeoutError`, `UnsupportedMediaTypeError`."""
+        body, kind = await self._bounded_body()
+        if body and kind != b"application/json" and not kind.endswith(b"+json"):
+            raise UnsupportedMediaTypeError("The body must be application/json.")
+        if _ESCAPED_NUL in body:
+            _refuse_nul(body)
+        self.raw_body = body
+        return body
+
+    async def read_form(self) -> dict[str, str]:
+        """The fields of a form; of repeated ones the last. Raises like `read_body`, and `Invalid`."""
+        body, kind = await self._bounded_body()
+        if body and kind != b"application/x-www-form-urlencoded":
+            raise UnsupportedMediaTypeError("The body must be application/x-www-form-urlencoded.")
+        try:
+            text = body.decode("ascii", "replace")
+            fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_FORM_FIELDS_MAX))
+        except ValueError:
+            raise Invalid("The form has too many fields.") from None
+        if "\x00" in "".join(fields.values()):
+            raise Invalid("Text may not contain the character U+0000.")
+        return fields
+
+    async def _bounded_body(self) -> tuple[bytes, bytes]:
+        """The body, bounded in size and in time, and its media type."""
         bound = self.runtime.limits.body_bytes_max
         announced = self.fields.get(b"content-length", b"")
         if announced.isdigit() and int(announced) > bound:
@@ -102,13 +128,7 @@ class Call(Request):
             raise RequestTimeoutError("The body did not come in time.") from None
         if len(body) > bound:
             raise _too_large(bound)
-        kind = self.fields.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-        if body and kind != b"application/json" and not kind.endswith(b"+json"):
-            raise UnsupportedMediaTypeError("The body must be application/json.")
-        if _ESCAPED_NUL in body:
-            _refuse_nul(body)
-        self.raw_body = body
-        return body
+        return body, self.fields.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
 
     async def _received(self, bound: int) -> bytes:
         """The body as it comes, or more than `bound` bytes of it."""

@@ -58,7 +58,7 @@ class Accounts:
         """`publisher` tells the other gateways what was taken back; passkeys are for `party`."""
         self.background = Background(limits.background_tasks_max)
         self.passwords = passwords or Passwords(limits)
-        post = Post(mailer, self.background, clock, sender=sender, app_url=app_url)
+        post = self.post = Post(mailer, self.background, clock, sender=sender, app_url=app_url)
         mailed = MailedTokens(stores.users, post, clock, limits)
         attempts, party = Attempts(stores.logins, clock, limits), party or RelyingParty()
         prover = Prover(stores, self.passwords, attempts)

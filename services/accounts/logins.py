@@ -71,18 +71,26 @@ class Logins:
         return await self.begin(user, device=device, organization_id=organization_id, amr=BY_PASSWORD)
 
     async def begin(
-        self, user: UserRecord, *, device: str = "", organization_id: str = "", amr: tuple[str, ...] = ()
+        self,
+        user: UserRecord,
+        *,
+        device: str = "",
+        organization_id: str = "",
+        auth_time_ms: int | None = None,
+        amr: tuple[str, ...] = (),
     ) -> Opened:
         """The login of an active person who has proved by one factor to be themselves; `amr` says by which.
 
-        Raises as `open`, and `Unauthenticated` with code `mfa_required` when they have second factors:
+        `auth_time_ms` as for `open`; whoever is asked for a second factor proves themselves with that. Raises as `open`, and `Unauthenticated` with code `mfa_required` when they have second factors:
         its `challenge` is for `finish`.
         """
         if MFA not in amr and await self._factors.kinds(user.id):
             check_text(device, "device", length_max=self._limits.device_characters_max)
             await self._grant(user, organization_id)
             raise await self._factors.ask(user, device=device, organization_id=organization_id, amr=amr)
-        return await self.open(user, device=device, organization_id=organization_id, amr=amr)
+        return await self.open(
+            user, device=device, organization_id=organization_id, auth_time_ms=auth_time_ms, amr=amr
+        )
 
     async def finish(self, challenge: ChallengeRecord, code: str) -> Opened:
         """A login that was begun, by a code. Raises like `SecondFactors.prove` and `open`, and `Unauthenticated` with

@@ -97,8 +97,9 @@ class IdentityTables:
         moment = from_ms(now_ms)
         pending = update(User).where(User.id == user_id, User.status == UserStatus.PENDING.value)
         values = {"status": UserStatus.ACTIVE.value, "password_hash": "", "verified_at": moment, "updated_at": moment}
+        pending = pending.values(values | {"version": User.version + 1})
         async with self._database.session() as session:
-            return (await session.execute(pending.values(values).returning(User.id))).first() is not None
+            return (await session.execute(pending.returning(User.id))).first() is not None
 
     async def spend(self, hashed: bytes, expires_at_ms: int, now_ms: int) -> bool:
         """False when it was used before."""
