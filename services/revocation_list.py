@@ -47,7 +47,7 @@ class RevocationList:
             if found is not None and issued <= found.cutoff_ms:
                 return Ending.ENDED
         if self._outdated:
-            for id_ in (ticket.subject, *ticket.organizations):
+            for id_ in (ticket.login, ticket.subject, *ticket.organizations):
                 found = self._outdated.get(id_)
                 if found is not None and issued <= found.cutoff_ms:
                     return Ending.OUTDATED

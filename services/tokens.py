@@ -83,8 +83,10 @@ class Verified(msgspec.Struct, frozen=True):
     amr: tuple[str, ...] = ()
     """How: `pwd`, `otp`, `pop` (a passkey), `mfa`."""
     login: str = ""
-    """The login that it is of, "" for none (guests, `atrium token`)."""
+    """The login or API key that it is of, "" for none (guests, `atrium token`)."""
     issued_ms: int = 0
+    scopes: frozenset[str] | None = None
+    """What an API key was made for (`services.scopes`); None: whatever its person may do."""
 
     @property
     def subject(self) -> str:

@@ -1,6 +1,7 @@
 """All use-cases of accounts, put together from their parts once per gateway."""
 
 from services.accounts.alerts import AdminAlerts
+from services.accounts.api_keys import ApiKeys, KeyCheck
 from services.accounts.attempts import Attempts
 from services.accounts.enrolment import Enrolments
 from services.accounts.factors import SecondFactors
@@ -18,6 +19,7 @@ from services.accounts.recovery import Recovery
 from services.accounts.registration import Registration
 from services.accounts.relying_party import RelyingParty
 from services.accounts.revocations import Publisher, Revocations
+from services.accounts.service_accounts import ServiceAccounts
 from services.accounts.step_up import StepUp
 from services.accounts.store import AccountStores
 from services.audit import Audit
@@ -26,6 +28,7 @@ from services.lookups import Clock
 from services.mail.mailer import Mailer
 from services.mail.post import Post
 from services.tokens import Tokens
+from storage.accounts.api_keys import ApiKeyTables
 from storage.accounts.factors import FactorTables
 from storage.accounts.logins import LoginTables
 from storage.accounts.lookup import Vault
@@ -77,6 +80,9 @@ class Accounts:
         self.logins = Logins(stores, tokens, prover, self.factors, self.passkeys, revocations, audit, clock, limits)
         self.alerts = AdminAlerts(stores, post, self.background)
         self.members = Members(stores, revocations, audit, clock)
+        self.keys = ApiKeys(stores.keys, stores, revocations, audit, clock)
+        self.key_check = KeyCheck(stores.keys, stores, revocations, clock)
+        self.services = ServiceAccounts(stores.keys, revocations, audit, clock)
         self.profiles = Profiles(stores.users, clock)
         self.personal = PersonalSettings(stores.people, self.profiles, clock, limits)
         self.people = People(stores, revocations, audit, clock, limits)
@@ -94,5 +100,6 @@ def postgres_stores(database: Database, keys: KeyRing) -> AccountStores:
         MembershipTables(database),
         PeopleTables(database, vault),
         RevocationTables(database),
+        ApiKeyTables(database),
         FactorTables(database, vault),
     )

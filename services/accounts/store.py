@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from services.accounts.factor_store import FactorStore
+from services.accounts.key_store import KeyStore
 from services.accounts.people_store import PeopleStore
 from services.accounts.revocations import RevocationStore
 from storage.accounts.records import LoginRecord, MembershipRecord, Rotated, TokenRecord, UserRecord
@@ -96,4 +97,5 @@ class AccountStores(msgspec.Struct, frozen=True):
     members: MembershipStore
     people: PeopleStore
     revocations: RevocationStore
+    keys: KeyStore
     factors: FactorStore

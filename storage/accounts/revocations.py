@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Select, delete, func, select, text, update
@@ -108,7 +108,7 @@ class RevocationTables:
         async with self._database.session() as session:
             await session.execute(delete(RevocationRow).where(RevocationRow.expires_at <= from_ms(now_ms)))
 
-    async def _read(self, query: Select[tuple[RevocationRow]]) -> Sequence[Revocation]:
+    async def _read(self, query: Select[Any]) -> Sequence[Revocation]:
         async with self._database.session() as session:
             rows = (await session.scalars(query)).all()
         return [Revocation(row.id, Ending(row.kind), to_ms(row.cutoff), to_ms(row.expires_at)) for row in rows]

@@ -12,6 +12,7 @@ from services.accounts.revocations import CHANNEL, Revocations
 from services.revocation_list import RevocationList
 from services.tokens import Tokens
 from storage.accounts.revocations import KEPT_MS, Ending, Revocation, for_ever, up_to
+from tests.conditions import until
 from tests.serve.clinic import CLINIC
 from tests.serve.house import SIGNING_KEY, ManualClock
 from tests.services.accounts.memory import MemoryRevocations
@@ -158,8 +159,7 @@ async def test_a_gap_in_listening_is_closed_from_the_database(clock):
     looking = asyncio.create_task(revocations.look_forever())
     await store.add([for_ever(LOGIN, clock.now_ms())])
     revocations.missed()
-    while not len(known):
-        await asyncio.sleep(0)
+    await until(lambda: len(known) == 1, "the gap is closed")
     looking.cancel()
 
 

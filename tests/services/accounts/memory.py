@@ -10,6 +10,7 @@ from storage.accounts.records import LoginRecord, MembershipRecord, Rotated, Tok
 from storage.accounts.revocations import Ending, Revocation, for_ever, up_to
 from storage.accounts.secret_tokens import token_hash
 from tests.services.accounts.memory_factors import MemoryFactors
+from tests.services.accounts.memory_keys import MemoryKeys
 from tests.services.accounts.memory_people import MemoryPeople
 
 
@@ -37,7 +38,7 @@ class MemoryRevocations:
         return [one for one in reversed(await self.recent()) if one.expires_ms > now_ms][:limit]
 
     async def prune(self, now_ms: int) -> None:
-        self.rows = [one for one in self.rows if one.expires_ms > now_ms]
+        self.rows[:] = [one for one in self.rows if one.expires_ms > now_ms]
 
 
 class MemoryLogins:
@@ -241,7 +242,8 @@ def memory_stores(organizations: set[str]) -> AccountStores:
     revocations = MemoryRevocations()
     users, members = MemoryUsers(revocations.logins), MemoryMembers(organizations, revocations)
     people = MemoryPeople(users, members)
-    return AccountStores(users, revocations.logins, members, people, revocations, MemoryFactors())
+    keys = MemoryKeys(organizations, revocations.rows)
+    return AccountStores(users, revocations.logins, members, people, revocations, keys, MemoryFactors())
 
 
 def _membership(row: tuple[str, str, str]) -> MembershipRecord:
