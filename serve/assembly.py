@@ -165,6 +165,7 @@ async def open_gateway(
     revocations = accounts.revocations
     await bus.subscribe(CHANNEL, revocations.heard, revocations.missed)
     await revocations.load()
+    accounts.background.start("seal_names", accounts.people.seal_names())
     _expose(runtime, live, client)
     _relay(runtime, client, settings, processes)
     await live.start()
