@@ -257,7 +257,9 @@ class House:
         return self.gateway.tokens
 
     def bearer(self, subject: str = ALICE, *roles: str, orgs: tuple[str, ...] = ()) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens.issue(subject, roles or ('customer',), orgs)}"}
+        """Of a login just now, with all factors."""
+        token = self.tokens.issue(subject, roles or ("customer",), orgs, amr=("pwd", "otp", "mfa"))
+        return {"Authorization": f"Bearer {token}"}
 
     def staff(self, merchant: str = MERCHANT) -> dict[str, str]:
         return self.bearer(STAFF, "merchant_staff", orgs=(merchant,))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from tests.serve.access.accounts import address_of
+from tests.serve.access.factors import asked, new_credential, used_credential
 from tests.serve.access.people import QUINN, Person
 from tests.serve.access.world import DOSE, EMERGENCY_REASON, SITE, World
 from tests.serve.clinic import CLINIC
@@ -190,6 +191,15 @@ PROBES: Final[dict[str, Probe]] = {
     "GET /auth/sessions": Probe(("login",)),
     "DELETE /auth/sessions": Probe(("login",)),
     "DELETE /auth/sessions/{session_id}": Probe(("login",)),
+    "POST /auth/mfa/verify": Probe(("factors",), lambda w, _: asked(w.house)),
+    "POST /auth/mfa/enroll": Probe(("accounts",), {"name": "Phone"}),
+    "GET /auth/mfa/factors": Probe(("factors",)),
+    "DELETE /auth/mfa/factors/{factor_id}": Probe(("factors",)),
+    "POST /auth/mfa/recovery-codes": Probe(("factors",)),
+    "POST /auth/passkeys/options": Probe(("accounts",)),
+    "POST /auth/passkeys": Probe(("accounts",), lambda w, who: new_credential(w.house, who)),
+    "POST /auth/passkeys/login/options": Probe(),
+    "POST /auth/passkeys/login": Probe(("accounts",), lambda w, _: used_credential(w.house)),
     "GET /users/profile": Probe(("accounts",)),
     "PUT /users/profile": Probe(("accounts",), {"name": "A", "locale": "en", "time_zone": "UTC"}),
     "POST /users/profile/email": Probe(("accounts",), {"email": "a@example.test", "password": PASSWORD}),
@@ -204,6 +214,7 @@ PROBES: Final[dict[str, Probe]] = {
     "POST /users/{user_id}/suspend": Probe(("person",), _REASON),
     "POST /users/{user_id}/reinstate": Probe(("suspended_person",), _REASON),
     "DELETE /users/{user_id}": Probe(("person",)),
+    "POST /users/{user_id}/factors/reset": Probe(("person",), _REASON),
     "GET /admin/audit": Probe(("document",)),
     "GET /admin/audit/verify": Probe(("document",)),
     "GET /admin/dead-letters": Probe(("letter",)),

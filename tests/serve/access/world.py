@@ -11,6 +11,7 @@ from services.organizations import Organization
 from services.products import Product
 from services.sessions import SessionEntry
 from tests.serve.access.accounts import NEWCOMER, address_of, give_account, give_accounts, give_roles, logged_in, mailed
+from tests.serve.access.factors import give_factors
 from tests.serve.access.people import ADA, DESK, PIA, PLATFORM, QUINN, STAFF, Person
 from tests.serve.clinic import CLINIC
 from tests.serve.house import ALICE, BOB, BREAD, COURIER, MERCHANT, House
@@ -171,6 +172,11 @@ class World:
     async def _login(self) -> None:
         await self.make("accounts")
         self.ids |= await logged_in(self.house)
+
+    async def _factors(self) -> None:
+        await self.make("accounts")
+        await give_factors(self.house)
+        self.ids["factor_id"] = ALICE
 
     async def _registered(self) -> None:
         body = {"password": PASSWORD, "name": "Newcomer"}
