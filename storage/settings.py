@@ -58,6 +58,23 @@ class Settings(BaseSettings):
         description="base64 of 32 random bytes: the key that wraps the data keys of sensitive entities; "
         "unset: a file in the data folder's keys/, made at the first start. Keep a copy: they are unreadable without.",
     )
+    kms_url: str | None = Field(
+        default=None,
+        pattern=r"^(https://\S+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?)$",
+        description="A key management service in the form of Vault's transit engine, which wraps the data keys instead "
+        "of ATRIUM_ENCRYPTION_KEY or a file: https://vault.example:8200.",
+    )
+    kms_key: str = Field(
+        default="atrium", min_length=1, max_length=200, pattern=r"^[\w.-]+$", description="The key's name there."
+    )
+    kms_token: SecretStr | None = Field(default=None, description="The token for the key management service.")
+    kms_token_file: Path | None = Field(
+        default=None,
+        description="File with that token instead, read at each call (an agent renews it).",
+    )
+    kms_ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) that sign the service's; unset: the system's."
+    )
     encryption_keys_refresh_s: float = Field(
         default=60.0,
         ge=1,
@@ -170,11 +187,6 @@ class Settings(BaseSettings):
         min_length=16,
         description="Bearer token that /metrics asks for; unset: anybody may read it, and it shows no orders, no revenue.",
     )
-    metrics_token: SecretStr | None = Field(
-        default=None,
-        min_length=16,
-        description="Bearer token that /metrics asks for; unset: anybody may read it, and it shows no orders, no revenue.",
-    )
     trace_endpoint: str = Field(
         default="",
         pattern=r"^(https?://\S+)?$",
@@ -209,6 +221,11 @@ class Settings(BaseSettings):
         default="",
         description="Networks of private addresses that outgoing HTTP may call, also without TLS: 10.1.0.0/16,::1 "
         "(separated by commas); unset: public addresses only.",
+    )
+
+    retention_file: Path | None = Field(
+        default=None,
+        description="TOML file with how long data is kept, in days by rule: docs/privacy.md; unset: the defaults.",
     )
 
     log_level: LogLevel = Field(default="info", description="Least severe level that is logged.")
@@ -264,9 +281,9 @@ class Settings(BaseSettings):
         return value
 
     def __getstate__(self) -> dict[Any, Any]:
-        """What is pickled goes through Ray's object store: each process reads the key from its own environment."""
+        """What is pickled goes through Ray's object store: each process reads the keys from its own environment."""
         state = super().__getstate__()
-        return state | {"__dict__": state["__dict__"] | {"encryption_key": None}}
+        return state | {"__dict__": state["__dict__"] | {"encryption_key": None, "kms_token": None}}
 
 
 @lru_cache(maxsize=1)
