@@ -16,6 +16,8 @@ from storage.privacy.registry import REGISTRY, Personal
 from storage.sealed_files import new_file_key
 
 KIND: Final = "user_export"
+EXPORTS_FOLDER: Final = "exports"
+"""Of the data folder."""
 FORMAT: Final = "atrium-personal-data/1"
 
 _GROUNDS: Final = "A noun with a `ground` is kept when the account is erased; the page on privacy says why."

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from storage.crypto import KeyRing
 from storage.db import Database
-from storage.models import Erasure, LegalHold, PersonalExport, User
+from storage.models import Erasure, LegalHold, PersonalExport, RetentionMark, User
 from storage.sealed_columns import column_place
 from storage.times import from_ms, to_ms
 
@@ -183,10 +183,14 @@ class PrivacyTables:
             return (await session.execute(statement)).first() is not None
 
     async def release(self, user_id: str, now_ms: int) -> bool:
+        """False when the person was not held. Retention walks everything once more: it has passed them by."""
         held = update(LegalHold).where(LegalHold.user_id == user_id, LegalHold.released_at.is_(None))
         async with self._database.session() as session:
             changed = await session.execute(held.values(released_at=from_ms(now_ms)).returning(LegalHold.id))
-            return changed.first() is not None
+            released = changed.first() is not None
+            if released:
+                await session.execute(delete(RetentionMark))
+        return released
 
     async def is_held(self, user_id: str) -> bool:
         query = select(exists().where(LegalHold.user_id == user_id, LegalHold.released_at.is_(None)))
