@@ -42,6 +42,7 @@ from services.outgoing.client import Outgoing
 from services.placement import Placements
 from services.products import ProductCache
 from services.quarantine import Quarantine
+from services.proofs import Proofs
 from services.rooms import Rooms
 from services.session_listings import SessionListings
 from services.sessions import Sessions
@@ -128,12 +129,11 @@ class GatewayRuntime:
         self.audit = Audit(self.audit_store, self.clock)
         if self.emergency_store is not None:
             self.emergency = EmergencyAccess(
-                self.emergency_store, self.audit, self.tokens, self.clock, self._emergency_access_taken
+        proofs = Proofs(self.tokens, self._has_factors)
+                self.emergency_store, self.audit, proofs, self.clock, self._emergency_access_taken
             )
         access = DocumentAccess(self.document_listings, self.location_store, self.audit, self.clock, self.emergency)
-        self.documents = Documents(
-            self.client, self.history, self.document_listings, self.products, self.tokens, access
-        )
+        self.documents = Documents(self.client, self.history, self.document_listings, self.products, proofs, access)
         self.charts = DocumentCharts(self.documents, self.kinds[DOCUMENT], self.clock)
         self.sessions = Sessions(self.client, self.location_store, self.session_listings, self.clock)
         self.hand_offs = HandOffs(self.client)
@@ -156,4 +156,7 @@ class GatewayRuntime:
 
     async def _again(self, *command: Any, **more: Any) -> Answered:
         """A quarantined command goes the way of all commands."""
+    async def _has_factors(self, user_id: str) -> bool:
+        return self.accounts is not None and bool(await self.accounts.factors.kinds(user_id))
+
         return await self.device_commands.execute(*command, **more)

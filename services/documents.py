@@ -26,7 +26,7 @@ from services.entities import DOCUMENT, Answered, Entities, Sender, send
 from services.history import History
 from services.listings import Place
 from services.products import ProductCache
-from services.tokens import Tokens
+from services.proofs import Proofs
 from storage.emergency_access import Grant
 
 HISTORY: Final = "history"
@@ -43,14 +43,14 @@ class Documents:
         history: History,
         listings: DocumentListings,
         products: ProductCache,
-        tokens: Tokens,
+        proofs: Proofs,
         access: DocumentAccess,
     ) -> None:
         self._entities = entities
         self._history = history
         self._listings = listings
         self._products = products
-        self._tokens = tokens
+        self._proofs = proofs
         self._access = access
 
     # -- reading ----------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class Documents:
     ) -> Answered:
         """Sign or co-sign. `proof` is an access token of a login just now; it goes no further than this (C1)."""
         async with self._access.guarded(sender, _operation(command), document_id):
-            proved_ms = self._tokens.proof(proof, sender.actor, REAUTH_MS // SECOND_MS)
+            proved_ms = await self._proofs.proved(proof, sender.actor, REAUTH_MS // SECOND_MS)
             command = msgspec.structs.replace(command, authenticated_ms=proved_ms)
             return await self._send(sender, document_id, command, want)
 

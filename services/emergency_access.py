@@ -21,7 +21,7 @@ from services.document_listings import DocumentEntry
 from services.entities import Sender
 from services.listings import Place
 from services.lookups import Clock
-from services.tokens import Tokens
+from services.proofs import Proofs
 from storage.emergency_access import Grant
 
 EMERGENCY_ROLES: Final = frozenset({"front_desk"})
@@ -67,10 +67,10 @@ class EmergencyStore(Protocol):
 
 
 class EmergencyAccess:
-    def __init__(self, store: EmergencyStore, audit: Audit, tokens: Tokens, clock: Clock, alert: Alert) -> None:
+    def __init__(self, store: EmergencyStore, audit: Audit, proofs: Proofs, clock: Clock, alert: Alert) -> None:
         self._store = store
         self._audit = audit
-        self._tokens = tokens
+        self._proofs = proofs
         self._clock = clock
         self._alert = alert
 
@@ -89,7 +89,7 @@ class EmergencyAccess:
         check_text(reason, "reason", length_max=REASON_CHARACTERS_MAX)
         if len(reason.strip()) < REASON_CHARACTERS_MIN:
             raise invalid_field("reason", "too_short", f"Must have at least {REASON_CHARACTERS_MIN} characters.")
-        self._tokens.proof(proof, actor, REAUTH_MS // SECOND_MS)
+        await self._proofs.proved(proof, actor, REAUTH_MS // SECOND_MS)
         wanted = Grant(
             id=new_id(),
             subject=actor.subject,

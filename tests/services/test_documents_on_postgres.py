@@ -20,6 +20,7 @@ from services.history import History
 from services.locations import Address, Location, Locations
 from services.organizations import Organization, Organizations
 from services.products import Product, ProductCache
+from services.proofs import Proofs
 from services.stores import CatalogStore, LocationStore
 from services.tokens import Tokens
 from storage.db import Database
@@ -80,7 +81,7 @@ def lived(database, database_url, clinic):
             async with LocalRuntime(journal, journal, KINDS, keys=LOCAL_KEYS) as local:
                 history = History(journal, KINDS, LOCAL_KEYS)
                 products = ProductCache(CatalogStore(database), clock)
-                return await work(Documents(local.client, history, listings, products, tokens, access))
+                return await work(Documents(local.client, history, listings, products, Proofs(tokens), access))
         finally:
             await journal.close()
 
