@@ -20,7 +20,8 @@ from storage.embedded.process import EmbeddedServerError
 from storage.embedded.redis import EmbeddedRedis
 from storage.embedded.retention import WAL_FOLDER
 from storage.journal.interface import JournalError
-from storage.key_wrapping import EncryptionKeyError
+from storage.key_management import key_service
+from storage.key_wrapping import EncryptionKeyError, KeyServiceAwayError
 from storage.migrate import SchemaTooNew, check, upgrade
 from storage.settings import Settings
 
@@ -107,9 +108,11 @@ def migrate(url: str) -> str:
 async def open_keys(settings: Settings, url: str) -> KeyRing:
     """The installation's data keys; makes the first one. Raises `BadSettingsError`, `DatabaseError`."""
     try:
-        return await open_key_ring(url, DataDir(settings.data_dir).keys, settings.encryption_key)
+        return await open_key_ring(url, DataDir(settings.data_dir).keys, settings.encryption_key, key_service(settings))
     except EncryptionKeyError as error:
         raise BadSettingsError(str(error)) from error
+    except KeyServiceAwayError as error:
+        raise DatabaseError(f"the data keys cannot be unwrapped: the key management service {error}") from error
     except (OSError, JournalError) as error:
         raise DatabaseError(f"the data keys in {without_password(url)} cannot be read: {error}") from error
 

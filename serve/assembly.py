@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from prometheus_client import Gauge
-from sqlalchemy import text
 
 from actors.runtime.client import EntityClient
 from actors.runtime.clock import SystemClock
-from actors.runtime.entity import SYSTEM
 from actors.runtime.host_actor import RuntimeConfig
-from domain.errors import NotFound
-from domain.ids import new_id
 from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.presence import Presence
@@ -30,25 +26,29 @@ from serve.platform.idempotency import prune_forever
 from serve.platform.outgoing_metrics import OutgoingCollector
 from serve.platform.rate_limits import RateLimiter, rate_limits_of
 from serve.platform.relay import Processes, Relay
+from serve.readiness import health_of
 from services.accounts.accounts import Accounts, postgres_stores
 from services.accounts.relying_party import relying_party_of
 from services.accounts.revocations import CHANNEL
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
 from services.emergency_stores import EmergencyStore
-from services.entities import CART
-from services.health import Health
+from services.jobs.service import Jobs
 from services.mail.guarded import guarded_mailer
 from services.oidc.opening import oidc_for
 from services.outgoing.addresses import networks_of
 from services.outgoing.client import Outgoing
+from services.privacy.export import EXPORTS_FOLDER
+from services.privacy.service import Privacy
 from services.signing_keys import load_or_create_signing_key
 from services.stores import CatalogStore, DeadLetters, Listings, LocationStore
 from services.tokens import Tokens, rules_of
 from storage.bus import Bus
 from storage.db import Database
 from storage.idempotency import IdempotencyTable
+from storage.jobs import JobTables
 from storage.journal.postgres import PostgresJournal
 from storage.key_refresh import refresh_forever
+from storage.privacy.records import PrivacyTables
 from storage.rate_limits import RedisCounters
 from storage.settings import Settings
 
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 KEYS_FOLDER = "keys"
 SERVICES = ("steward", "reactor")
 """The runtime's single processes, by the names of their actors."""
-_CHECK_MS = 900
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +79,8 @@ async def open_gateway(
 ) -> AsyncIterator[GatewayRuntime]:
     """A gateway that runs until the block ends. The client is closed with it; the tracer is the caller's to close."""
     settings, clock = config.settings, SystemClock()
-    keys = await config.runtime.open_keys()
+    outgoing = Outgoing(private=networks_of(settings.outgoing_private_networks))
+    keys = await config.runtime.open_keys(outgoing.breakers.guard)
     database = Database(config.runtime.database_url, settings)
     bus = await Bus.connect(config.runtime.redis_url)
     journal = await PostgresJournal(config.runtime.database_url, read_timeout_s=settings.read_timeout_s).open()
@@ -89,21 +89,6 @@ async def open_gateway(
         signing=load_or_create_signing_key(settings.data_dir.absolute() / KEYS_FOLDER),
         rules=rules_of(settings),
     )
-
-    outgoing = Outgoing(private=networks_of(settings.outgoing_private_networks))
-
-    async def database_answers() -> None:
-        async with database.session() as session:
-            await session.execute(text("SELECT 1"))
-
-    async def entities_answer() -> None:
-        try:
-            await client.read(CART, new_id(), actor=SYSTEM, deadline_ms=_CHECK_MS)
-        except NotFound:
-            return  # a host looked it up
-
-    async def redis_answers() -> None:
-        await bus.ping()
 
     keyed_answers = IdempotencyTable(database, keys)
     runtime = GatewayRuntime(
@@ -123,32 +108,11 @@ async def open_gateway(
         tokens=tokens,
         clock=clock,
         keys=keys,
-        health=Health(
-            {"database": database_answers, "entities": entities_answer},
-            {"redis": redis_answers, "outgoing": outgoing.breakers.check},
-        ),
+        health=health_of(database, client, bus, outgoing.breakers.check),
         outgoing=outgoing,
         limits=config.limits,
         tracer=tracer,
     )
-    live = Gateway(
-        Services(
-            hub=Hub(gateway_id, client, bus, runtime.groups),
-            port=ObservedPort(
-                runtime.device_commands, SocketMetrics(gateway_id, runtime.kinds, runtime.registry), tracer
-            ),
-            authenticator=TokenAuthenticator(tokens),
-            ledger=SessionLedger(runtime.sessions),
-            witness=AuditWitness(runtime.documents),
-            presence=Presence(gateway_id, bus),
-            revoked=tokens.revoked,
-        )
-    )
-    runtime.live = live
-    counters = RedisCounters(config.runtime.redis_url)
-    runtime.browsers = Browsers(origins_of(settings.cors_origins))
-    if settings.rate_limits:
-        runtime.limiter = RateLimiter(counters, tokens, rate_limits_of(settings), runtime.registry)
     stores = postgres_stores(database, keys)
     accounts = runtime.accounts = Accounts(
         stores,
@@ -161,7 +125,34 @@ async def open_gateway(
         party=relying_party_of(settings),
         publisher=bus,
     )
+    live = Gateway(
+        Services(
+            hub=Hub(gateway_id, client, bus, runtime.groups),
+            port=ObservedPort(
+                runtime.device_commands, SocketMetrics(gateway_id, runtime.kinds, runtime.registry), tracer
+            ),
+            authenticator=TokenAuthenticator(tokens, accounts.key_check),
+            ledger=SessionLedger(runtime.sessions),
+            witness=AuditWitness(runtime.documents),
+            presence=Presence(gateway_id, bus),
+            revoked=tokens.revoked,
+        )
+    )
+    runtime.live = live
+    counters = RedisCounters(config.runtime.redis_url)
+    runtime.browsers = Browsers(origins_of(settings.cors_origins))
+    if settings.rate_limits:
+        runtime.limiter = RateLimiter(
+            counters, tokens, rate_limits_of(settings), runtime.registry, keys=accounts.key_check
+        )
     runtime.oidc = oidc_for(settings, outgoing, database, keys, stores, accounts, runtime.audit, clock)
+    runtime.privacy = Privacy(
+        Jobs(JobTables(database), clock),
+        PrivacyTables(database, keys),
+        settings.data_dir.absolute() / EXPORTS_FOLDER,
+        runtime.audit,
+        clock,
+    )
     revocations = accounts.revocations
     await bus.subscribe(CHANNEL, revocations.heard, revocations.missed)
     await revocations.load()
@@ -174,6 +165,7 @@ async def open_gateway(
         for work in (
             refresh_forever(keys, config.runtime.keys_refresh_s),
             revocations.look_forever(),
+            accounts.key_check.flush_forever(),
             prune_forever(keyed_answers, clock),
         )
     ]
@@ -183,6 +175,7 @@ async def open_gateway(
         for task in beside:
             task.cancel()
         await live.stop()
+        await accounts.key_check.flush()
         await accounts.close()
         await outgoing.close()
         await runtime.audit.close()

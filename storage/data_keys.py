@@ -67,23 +67,30 @@ class DataKeyTable:
         if row.wrapper != self._wrapper.name:
             raise EncryptionKeyError(
                 f"data key {row.id} was wrapped by {row.wrapper}, and the key of this process is "
-                f"{self._wrapper.name}: {SETTING} (or the file in keys/) is not the one of this database"
+                f"{self._wrapper.name}: {SETTING} (or the file in keys/, or ATRIUM_KMS_URL) is not the one of this "
+                "database"
             )
         return await self._wrapper.unwrap(row.wrapped, _context(row.id))
 
 
-async def open_key_ring(url: str, keys_folder: Path | None, setting: SecretStr | None) -> KeyRing:
+async def open_key_ring(
+    url: str, keys_folder: Path | None, setting: SecretStr | None, service: KeyWrapper | None = None
+) -> KeyRing:
     """The ring of an installation; makes its first data key, and with that the key file, if there is none yet.
 
-    `setting` is `Settings.encryption_key` as this very process has it; without it `keys_folder` must be given.
+    `setting` is `Settings.encryption_key` as this very process has it; without it `keys_folder` must be given. With a
+    key management `service`, neither counts.
     Raises `EncryptionKeyError` (missing or wrong key), `OSError`, `JournalError`.
     """
     stored = await read_data_keys(url)
-    table = DataKeyTable(
-        url,
-        local_wrapper(keys_folder, setting, create=not stored),
-        lambda: local_wrapper(keys_folder, setting, create=False),
-    )
+    if service is not None:
+        table = DataKeyTable(url, service)
+    else:
+        table = DataKeyTable(
+            url,
+            local_wrapper(keys_folder, setting, create=not stored),
+            lambda: local_wrapper(keys_folder, setting, create=False),
+        )
     if all(row.retired for row in stored):
         await table.add(max((row.id for row in stored), default=0) + 1)
     return KeyRing(await table.keys(known=()), table)

@@ -1,7 +1,7 @@
 """The key-encryption key: what data keys are wrapped with, so that the database never holds one in clear.
 
-`KeyWrapper` is what a key management service would implement; `LocalWrapper` has the key in this process: from
-`ATRIUM_ENCRYPTION_KEY`, or without it from a file in the data folder's `keys/` that is made once.
+`LocalWrapper` has the key in this process: from `ATRIUM_ENCRYPTION_KEY`, or without it from a file in the data folder's
+`keys/` that is made once. With a key management service (`storage/transit.py`) it is in no process of ours.
 """
 
 import hashlib
@@ -24,6 +24,10 @@ _NAME_CHARACTERS: Final = 16
 
 class EncryptionKeyError(Exception):
     """There is no key-encryption key, or it is not the one with which this database was written."""
+
+
+class KeyServiceAwayError(OSError):
+    """A key management service cannot be asked now."""
 
 
 class KeyWrapper(Protocol):

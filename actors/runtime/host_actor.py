@@ -7,7 +7,7 @@ constructor, which cannot await; the steward's pings are that first call, also a
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from storage.bus import Bus
 from storage.crypto import KeyRing
 from storage.data_keys import open_key_ring
 from storage.journal.postgres import PostgresJournal
+from storage.key_management import Guard, key_service
 from storage.key_refresh import refresh_forever
 from storage.logs import configure_logging
 from storage.settings import Settings
@@ -50,14 +51,15 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     keys_refresh_s: float = 60.0
     traces: TraceConfig = TraceConfig()
 
-    async def open_keys(self) -> KeyRing:
-        """The key ring, by the key of this very process's environment or of the file in `keys_dir`.
+    async def open_keys(self, guard: Guard = nullcontext) -> KeyRing:
+        """The key ring, by the key (or the key management service) of this very process's environment, or by that of
+        the file in `keys_dir`. `guard` is put around calls to the service.
 
         No key travels in here: what actors are given lies in Ray's object store. Raises like `open_key_ring`.
         """
-        return await open_key_ring(
-            self.database_url, Path(self.keys_dir) if self.keys_dir else None, Settings().encryption_key
-        )
+        own = Settings()
+        folder = Path(self.keys_dir) if self.keys_dir else None
+        return await open_key_ring(self.database_url, folder, own.encryption_key, key_service(own, guard))
 
     def log_path(self, process: str) -> Path | None:
         """Where `process` logs; None: to standard error."""

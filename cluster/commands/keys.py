@@ -15,15 +15,19 @@ from cluster.errors import BadSettingsError, ClusterError, DatabaseError, NotFou
 from cluster.stores import database_for_command, open_keys, without_password
 from storage.data_keys import make_current_key, read_data_keys, retire_data_key
 from storage.journal.interface import JournalError
+from storage.key_management import key_service
 from storage.key_replacement import Replaced, read_wrapper, replace_key, replace_key_file
-from storage.key_wrapping import SETTING, EncryptionKeyError, local_wrapper
-from storage.resealing import Resealed, key_usage, reseal
+from storage.key_wrapping import SETTING, EncryptionKeyError, KeyServiceAwayError, KeyWrapper, local_wrapper
+from storage.resealing import IN_CLEAR, Resealed, key_usage, reseal
 from storage.sealed_columns import SealedColumn, sealed_columns
 from storage.settings import Settings
 
 T = TypeVar("T")
 
-COLUMNS: Final = sealed_columns(sorted(name for name, kind in KINDS.items() if kind.sensitive))
+COLUMNS: Final = sealed_columns(
+    sorted(name for name, kind in KINDS.items() if kind.sensitive),
+    frozenset(name for name, kind in KINDS.items() if kind.once_clear),
+)
 CHANGEABLE: Final = [column for column in COLUMNS if not column.fixed]
 """What can be sealed anew: only that keeps a key from being retired. A retired one still opens the rest."""
 
@@ -43,7 +47,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_keys(as_json: JsonOption = False, data: DataOption = None) -> None:
-    """List the data keys, and how many values each has sealed: reads every table with sealed values."""
+    """List the data keys, and how many values each has sealed: reads every table with sealed values.
+
+    `in clear` (0) are values of an older release, which `atrium keys reseal` seals.
+    """
     settings = settings_with(data)
     with database_for_command(settings) as url:
         stored = _run(url, read_data_keys(url))
@@ -58,6 +65,8 @@ def list_keys(as_json: JsonOption = False, data: DataOption = None) -> None:
         }
         for key in stored
     ]
+    if used.get(IN_CLEAR):
+        found.append({"id": IN_CLEAR, "state": "in clear", "wrapper": "", "sealed": used[IN_CLEAR]})
     if as_json:
         print_json(found)
         return
@@ -77,9 +86,9 @@ def rotate(data: DataOption = None) -> None:
 
 
 def reseal_all(as_json: JsonOption = False, data: DataOption = None) -> None:
-    """Seal with the current data key what older ones sealed, while everything runs. May be broken off and repeated.
+    """Seal with the current data key what older ones sealed, or an older release left in clear, while everything runs.
 
-    Exit code 1 if something is left under an older key, or does not open.
+    May be broken off and repeated. Exit code 1 if something is left, or does not open.
     """
     settings = settings_with(data)
     with database_for_command(settings) as url:
@@ -91,7 +100,9 @@ def reseal_all(as_json: JsonOption = False, data: DataOption = None) -> None:
         if done.damaged:
             out.print(f"[red]{done.damaged} values do not open[/red] and stay as they are; the log says where from")
         if left:
-            out.print(f"{left} values are under older keys: run it again when all processes have the new one")
+            out.print(
+                f"{left} values are under older keys or in clear: run it again when all processes have the new key"
+            )
     raise typer.Exit(int(bool(left or done.damaged)))
 
 
@@ -108,9 +119,23 @@ def retire(key_id: Annotated[int, typer.Argument(metavar="ID")], data: DataOptio
     out.print(f"data key {key_id} is retired")
 
 
-def rewrap(new_key_file: NewKeyOption = None, data: DataOption = None) -> None:
-    """Replace the key-encryption key: by a new one in the data folder, or by that in a file."""
+def rewrap(
+    new_key_file: NewKeyOption = None,
+    to_kms: Annotated[bool, typer.Option("--to-kms", help="By the key management service of ATRIUM_KMS_URL.")] = False,
+    from_kms: Annotated[
+        bool, typer.Option("--from-kms", help=f"From that service to {SETTING}, or to the file in keys/.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Replace the key-encryption key: by a new one in the data folder, by that in a file, or by a service's."""
     settings = settings_with(data)
+    if sum((to_kms, from_kms, new_key_file is not None)) > 1:
+        raise BadSettingsError("only one of --to-kms, --from-kms and --new-key-file")
+    if to_kms or from_kms:
+        _moved(settings, to_kms=to_kms)
+        return
+    if settings.kms_url is not None:
+        raise BadSettingsError("ATRIUM_KMS_URL is set: rotate the key there, or leave it with --from-kms")
     if settings.encryption_key is not None and new_key_file is None:
         raise BadSettingsError(f"{SETTING} is set: give the new key with --new-key-file, then set that")
     with database_for_command(settings) as url:
@@ -122,9 +147,32 @@ def rewrap(new_key_file: NewKeyOption = None, data: DataOption = None) -> None:
         out.print(f"set {SETTING} to the new key everywhere and restart before the next `atrium keys rotate`")
 
 
+def _moved(settings: Settings, *, to_kms: bool) -> None:
+    """Between the local key-encryption key and the key management service."""
+    service = key_service(settings)
+    if service is None:
+        raise BadSettingsError("ATRIUM_KMS_URL is not set")
+    folder = DataDir(settings.data_dir).keys
+    with database_for_command(settings) as url:
+        local = _local(folder, settings, create=not to_kms)
+        old, new = (local, service) if to_kms else (service, local)
+        done = _run(url, replace_key(url, old, new))
+    out.print(f"{done.count} data keys are wrapped by {done.wrapper} now")
+    what = "set ATRIUM_KMS_URL" if to_kms else "unset ATRIUM_KMS_URL"
+    out.print(f"{what} everywhere and restart before the next `atrium keys rotate`; backups of before need the old key")
+
+
+def _local(folder: Path, settings: Settings, *, create: bool) -> KeyWrapper:
+    try:
+        return local_wrapper(folder, settings.encryption_key, create=create)
+    except EncryptionKeyError as error:
+        raise BadSettingsError(str(error)) from error
+
+
 async def _rotated(settings: Settings, url: str) -> int:
     folder = DataDir(settings.data_dir).keys
-    return await make_current_key(url, local_wrapper(folder, settings.encryption_key, create=False))
+    wrapper = key_service(settings) or local_wrapper(folder, settings.encryption_key, create=False)
+    return await make_current_key(url, wrapper)
 
 
 async def _rewrapped(settings: Settings, url: str, new_key_file: Path | None) -> Replaced:
@@ -153,5 +201,7 @@ def _run(url: str, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except EncryptionKeyError as error:
         raise BadSettingsError(str(error)) from error
+    except KeyServiceAwayError as error:
+        raise DatabaseError(f"the key management service {error}") from error
     except (OSError, JournalError) as error:
         raise DatabaseError(f"the database {without_password(url)} cannot be used: {error}") from error

@@ -12,6 +12,7 @@ from storage.data_keys import open_key_ring
 from storage.db import Database
 from storage.key_files import new_key_text
 from storage.key_wrapping import KEY_FILE
+from tests.storage.key_service import TOKEN, serving
 
 pytestmark = pytest.mark.stack
 
@@ -76,3 +77,28 @@ async def test_the_key_encryption_key_is_replaced_in_its_file_and_by_one_from_ou
     assert (await keys.run("rotate"))[0] == 2
     monkeypatch.setenv("ATRIUM_ENCRYPTION_KEY", fresh.read_text())
     assert (await keys.run("rotate"))[0] == 0
+
+
+async def test_the_data_keys_move_to_a_key_management_service_and_back(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await keys.run("rewrap", "--to-kms"))[0] == 2  # which one?
+    with serving() as service:
+        monkeypatch.setenv("ATRIUM_KMS_URL", service.url)
+        monkeypatch.setenv("ATRIUM_KMS_TOKEN", TOKEN)
+        code, said = await keys.run("rotate")
+        assert code != 0
+        assert "was wrapped by local:" in said
+        assert (await keys.run("rewrap", "--to-kms"))[0] == 0
+        assert (await keys.run("rewrap"))[0] == 2
+        assert (await keys.run("rewrap", "--to-kms", "--from-kms"))[0] == 2
+        assert (await keys.run("rotate"))[0] == 0
+        service.status = 503
+        code, said = await keys.run("rotate")
+        assert code == 12
+        assert "Vault is sealed" in said
+        service.status = 0
+        assert (await keys.run("rewrap", "--from-kms"))[0] == 0
+    monkeypatch.delenv("ATRIUM_KMS_URL")
+    assert (await keys.run("rotate"))[0] == 0
+    assert [key for key, _, _ in await keys.list()] == [1, 2, 3]
