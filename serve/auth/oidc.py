@@ -13,7 +13,7 @@ from serve.auth import shown
 from serve.auth.schemas import LoggedIn
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.problems import RawHeaders
-from serve.platform.routing import Id, api_router, problems, public_router
+from serve.platform.routing import Id, api_router, parse_body, problems, public_router
 from services.oidc.oidc import Oidc
 from storage.accounts.identities import IdentityRecord
 
@@ -83,8 +83,8 @@ async def come_back(call: Call, provider: str, query: Annotated[schemas.Callback
 @router.post("/{provider}/callback", response_model=schemas.Code, responses=_BACK, openapi_extra=schemas.CALLBACK_FORM)
 async def come_back_by_form(call: Call, provider: str) -> Answer:
     """The same for providers that answer by a form (`response_mode` `form_post`)."""
-    fields = await call.read_form()
-    return await _come_back(call, provider, schemas.CallbackQuery(**fields))
+    fields = msgspec.json.encode(await call.read_form())
+    return await _come_back(call, provider, parse_body(schemas.CallbackQuery, fields))
 
 
 @router.post(

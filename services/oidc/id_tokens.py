@@ -158,6 +158,8 @@ def _key(jwk: dict[str, Any]) -> Key | None:
     """Its public half only; None if it is of no use."""
     try:
         if jwk["kty"] == "RSA":
+            if len(jwk["n"]) * 6 < _RSA_BITS_MIN:  # the library would import it, and warn
+                return None
             rsa = RSAKey.import_key({name: jwk[name] for name in ("kty", "n", "e")})
             return rsa if rsa.public_key.key_size >= _RSA_BITS_MIN else None
         if jwk.get("crv") != "P-256":

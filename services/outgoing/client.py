@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import httpcore
@@ -55,11 +57,9 @@ class Outgoing:
         self.breakers = breakers or Breakers(limits)
         self._limits = limits
         self._seconds = seconds
-        tls = httpx.create_ssl_context()
-        open_ = transport or _Transport(CheckedNetwork(AddressRule(private), lookup), tls, limits)
-        plain = transport or _Transport(CheckedNetwork(AddressRule(private, public=False), lookup), tls, limits)
         self._client = httpx.AsyncClient(
-            mounts={"https://": open_, "http://": plain},
+            transport=transport or _transport(AddressRule(private), lookup, limits),
+            mounts={} if transport else {"http://": _transport(AddressRule(private, public=False), lookup, limits)},
             timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds),
             headers={"user-agent": _AGENT, "accept-encoding": "identity"},
             trust_env=False,
@@ -163,7 +163,8 @@ class Outgoing:
 class _Transport(httpx.AsyncHTTPTransport):
     """httpx's own, on a network that checks addresses."""
 
-    def __init__(self, network: httpcore.AsyncNetworkBackend, tls: Any, limits: OutgoingLimits) -> None:
+    def __init__(self, network: httpcore.AsyncNetworkBackend, limits: OutgoingLimits) -> None:
+        tls = _tls()
         super().__init__(verify=tls, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls,
@@ -172,6 +173,16 @@ class _Transport(httpx.AsyncHTTPTransport):
             keepalive_expiry=limits.idle_seconds,
             network_backend=network,
         )
+
+
+def _transport(rule: AddressRule, lookup: LookUp, limits: OutgoingLimits) -> _Transport:
+    return _Transport(CheckedNetwork(rule, lookup), limits)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """Reading all certificates takes a while."""
+    return httpx.create_ssl_context()
 
 
 def _may_repeat(method: str, repeatable: bool | None) -> bool:

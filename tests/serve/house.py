@@ -22,6 +22,8 @@ from services.accounts.store import AccountStores
 from services.health import DeadLetter, Health
 from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
 from services.merchants import Merchant
+from services.oidc.oidc import Oidc
+from services.outgoing.client import Outgoing
 from services.products import OptionGroup, Product
 from services.signing_keys import SigningKey, thumbprint
 from services.tokens import Tokens
@@ -39,6 +41,9 @@ from tests.serve.emergencies import MemoryEmergencies
 from tests.serve.keyed_answers import MemoryKeyedAnswers
 from tests.services.accounts.memory import memory_stores
 from tests.services.accounts.people import Mailbox, make_accounts
+from tests.services.oidc.memory import MemoryIdentities
+from tests.services.oidc.scripted import SETTINGS as LOGIN_PROVIDER
+from tests.services.oidc.scripted import ScriptedProvider
 
 ALICE = new_id()
 BOB = new_id()
@@ -246,6 +251,8 @@ class House:
     account_stores: AccountStores
     http: httpx.AsyncClient
     app: Any
+    provider: ScriptedProvider
+    identities: MemoryIdentities
 
     @property
     def accounts(self) -> Accounts:
@@ -335,8 +342,25 @@ async def open_house(
         mail = Mailbox()
         stores = memory_stores({CLINIC, OTHER_CLINIC, MERCHANT, OTHER_MERCHANT})
         accounts = gateway.accounts = make_accounts(stores, gateway.tokens, clock, gateway.audit, mail)
+        provider, identities = ScriptedProvider(clock), MemoryIdentities(stores)
+        outgoing = Outgoing(transport=httpx.MockTransport(provider.handle))
+        gateway.oidc = Oidc(
+            (LOGIN_PROVIDER,),
+            outgoing,
+            LOCAL_KEYS,
+            identities,
+            stores,
+            accounts,
+            gateway.audit,
+            clock,
+            public_url="http://test",
+            origins=("https://shop.example",),
+        )
         app = create_app(NOUNS, gateway)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield House(clock, store, local, gateway, catalog, dead_letters, mail, stores, http, app)
+            yield House(
+                *(clock, store, local, gateway, catalog, dead_letters, mail, stores, http, app, provider, identities)
+            )
+        await outgoing.close()
         await accounts.close()
