@@ -22,6 +22,7 @@ from serve.audit.routes import router as audit
 from serve.auth.factors import own as factors_own
 from serve.auth.factors import people as factors_people
 from serve.auth.factors import router as factors
+from serve.auth.keys import router as api_keys
 from serve.auth.oidc import own as identities
 from serve.auth.oidc import router as oidc
 from serve.auth.passkeys import own as passkeys_own
@@ -34,6 +35,7 @@ from serve.documentation.routes import router as documentation
 from serve.emergency_access.routes import reviewing as emergency_reviewing
 from serve.emergency_access.routes import taking as emergency_taking
 from serve.gateway import GatewayRuntime
+from serve.jobs.routes import router as jobs
 from serve.live.routes import router as live
 from serve.locations.routes import public as locations_public
 from serve.locations.routes import router as locations
@@ -45,6 +47,7 @@ from serve.orders.routes import public as orders_public
 from serve.orders.routes import router as orders
 from serve.organizations.members import router as members
 from serve.organizations.routes import router as organizations
+from serve.organizations.service_accounts import router as service_accounts
 from serve.platform.edge import API_PREFIX, CORRELATION, INSTANCE, Edge
 from serve.platform.problems import Problem, problem, title_of
 from serve.platform.routing import UNEXPECTED
@@ -54,6 +57,7 @@ from serve.products.routes import router as products
 from serve.rooms.routes import router as rooms
 from serve.sessions.routes import router as sessions
 from serve.treatments.routes import router as treatments
+from serve.users.export import router as export
 from serve.users.people import router as people
 from serve.users.routes import router as users
 
@@ -67,12 +71,13 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "emergency-access": (emergency_taking, emergency_reviewing),
     "treatments": (treatments,),
     "locations": (locations_public, locations),
-    "organizations": (organizations, members),
+    "organizations": (organizations, members, service_accounts),
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
-    "auth": (auth, auth_own, factors, factors_own, passkeys, passkeys_own),
-    "users": (users, people, factors_people),
+    "auth": (auth, auth_own, api_keys, factors, factors_own, passkeys, passkeys_own),
+    "users": (users, people, export, factors_people),
     "identities": (oidc, identities),
+    "jobs": (jobs,),
     "audit": (audit,),
     "operations": (operations,),
 }

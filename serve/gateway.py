@@ -40,9 +40,10 @@ from services.orders import Orders
 from services.organizations import Organizations, OrganizationStore
 from services.outgoing.client import Outgoing
 from services.placement import Placements
+from services.privacy.service import Privacy
 from services.products import ProductCache
-from services.quarantine import Quarantine
 from services.proofs import Proofs
+from services.quarantine import Quarantine
 from services.rooms import Rooms
 from services.session_listings import SessionListings
 from services.sessions import Sessions
@@ -78,6 +79,7 @@ class GatewayRuntime:
     emergency_store: EmergencyStore | None = None
     live: Gateway | None = None
     accounts: Accounts | None = None
+    privacy: Privacy | None = None
     keys: KeyRing | None = None
     kinds: Mapping[str, EntityKind[Any]] = field(default_factory=lambda: KINDS)
     limits: GatewayLimits = DEFAULTS
@@ -127,9 +129,9 @@ class GatewayRuntime:
         self.rooms = Rooms(rooms, self.location_store, self.locations, self.history)
         self.organizations = Organizations(self.organization_store)
         self.audit = Audit(self.audit_store, self.clock)
+        proofs = Proofs(self.tokens, self._has_factors)
         if self.emergency_store is not None:
             self.emergency = EmergencyAccess(
-        proofs = Proofs(self.tokens, self._has_factors)
                 self.emergency_store, self.audit, proofs, self.clock, self._emergency_access_taken
             )
         access = DocumentAccess(self.document_listings, self.location_store, self.audit, self.clock, self.emergency)
@@ -154,9 +156,9 @@ class GatewayRuntime:
         if self.accounts is not None:
             await self.accounts.alerts.emergency_access(organization_id)
 
-    async def _again(self, *command: Any, **more: Any) -> Answered:
-        """A quarantined command goes the way of all commands."""
     async def _has_factors(self, user_id: str) -> bool:
         return self.accounts is not None and bool(await self.accounts.factors.kinds(user_id))
 
+    async def _again(self, *command: Any, **more: Any) -> Answered:
+        """A quarantined command goes the way of all commands."""
         return await self.device_commands.execute(*command, **more)

@@ -39,8 +39,10 @@ from tests.serve.clinic import (
 )
 from tests.serve.emergencies import MemoryEmergencies
 from tests.serve.keyed_answers import MemoryKeyedAnswers
+from tests.serve.privacy import MemoryPrivacy, make_privacy
 from tests.services.accounts.memory import memory_stores
 from tests.services.accounts.people import Mailbox, make_accounts
+from tests.services.jobs.memory import MemoryJobs
 from tests.services.oidc.memory import MemoryIdentities
 from tests.services.oidc.scripted import SETTINGS as LOGIN_PROVIDER
 from tests.services.oidc.scripted import ScriptedProvider
@@ -253,6 +255,8 @@ class House:
     app: Any
     provider: ScriptedProvider
     identities: MemoryIdentities
+    jobs: MemoryJobs
+    privacy_store: MemoryPrivacy
 
     @property
     def accounts(self) -> Accounts:
@@ -356,11 +360,14 @@ async def open_house(
             public_url="http://test",
             origins=("https://shop.example",),
         )
+        gateway.privacy, jobs, privacy_store = make_privacy(stores, gateway.audit, clock)
         app = create_app(NOUNS, gateway)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             yield House(
-                *(clock, store, local, gateway, catalog, dead_letters, mail, stores, http, app, provider, identities)
+                *(clock, store, local, gateway, catalog, dead_letters, mail, stores, http, app, provider, identities),
+                jobs,
+                privacy_store,
             )
         await outgoing.close()
         await accounts.close()

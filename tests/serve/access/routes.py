@@ -200,6 +200,27 @@ PROBES: Final[dict[str, Probe]] = {
     "POST /auth/passkeys": Probe(("accounts",), lambda w, who: new_credential(w.house, who)),
     "POST /auth/passkeys/login/options": Probe(),
     "POST /auth/passkeys/login": Probe(("accounts",), lambda w, _: used_credential(w.house)),
+    "GET /auth/api-keys": Probe(("api_key",)),
+    "POST /auth/api-keys": Probe(("accounts",), {"name": "CI", "scopes": ["orders:read"]}),
+    "POST /auth/api-keys/{key_id}/rotate": Probe(("api_key",), {}),
+    "DELETE /auth/api-keys/{key_id}": Probe(("api_key",)),
+    "GET /organizations/{organization_id}/service-accounts": Probe(("service",)),
+    "POST /organizations/{organization_id}/service-accounts": Probe((), {"name": "Lab", "roles": ["provider"]}),
+    "GET /organizations/{organization_id}/service-accounts/{service_id}": Probe(("service",)),
+    "PUT /organizations/{organization_id}/service-accounts/{service_id}": Probe(
+        ("service",), {"name": "Lab", "roles": ["billing"]}
+    ),
+    "DELETE /organizations/{organization_id}/service-accounts/{service_id}": Probe(("service",)),
+    "POST /organizations/{organization_id}/service-accounts/{service_id}/suspend": Probe(("service",), _REASON),
+    "POST /organizations/{organization_id}/service-accounts/{service_id}/reinstate": Probe(("service",)),
+    "GET /organizations/{organization_id}/service-accounts/{service_id}/keys": Probe(("service_key",)),
+    "POST /organizations/{organization_id}/service-accounts/{service_id}/keys": Probe(
+        ("service",), {"name": "CI", "scopes": ["rooms:read"]}
+    ),
+    "POST /organizations/{organization_id}/service-accounts/{service_id}/keys/{key_id}/rotate": Probe(
+        ("service_key",), {}
+    ),
+    "DELETE /organizations/{organization_id}/service-accounts/{service_id}/keys/{key_id}": Probe(("service_key",)),
     "GET /users/profile": Probe(("accounts",)),
     "PUT /users/profile": Probe(("accounts",), {"name": "A", "locale": "en", "time_zone": "UTC"}),
     "POST /users/profile/email": Probe(("accounts",), {"email": "a@example.test", "password": PASSWORD}),
@@ -210,6 +231,12 @@ PROBES: Final[dict[str, Probe]] = {
     "DELETE /users/location": Probe(("accounts",)),
     "GET /users/search": Probe(("person",), query="q=somebody"),
     "GET /users/{user_id}": Probe(("person",)),
+    "GET /users/{user_id}/export": Probe(("accounts", "oneself")),
+    "GET /users/{user_id}/export/file": Probe(("accounts", "exported")),
+    "POST /jobs": Probe(("accounts",), {"kind": "user_export"}),
+    "GET /jobs": Probe(("job",)),
+    "GET /jobs/{job_id}": Probe(("job",)),
+    "DELETE /jobs/{job_id}": Probe(("job",)),
     "PUT /users/{user_id}/role": Probe(("person",), {"organization_id": CLINIC, "roles": ["billing"]}),
     "POST /users/{user_id}/suspend": Probe(("person",), _REASON),
     "POST /users/{user_id}/reinstate": Probe(("suspended_person",), _REASON),

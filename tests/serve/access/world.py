@@ -12,9 +12,10 @@ from services.products import Product
 from services.sessions import SessionEntry
 from tests.serve.access.accounts import NEWCOMER, address_of, give_account, give_accounts, give_roles, logged_in, mailed
 from tests.serve.access.factors import give_factors
-from tests.serve.access.people import ADA, DESK, PIA, PLATFORM, QUINN, STAFF, Person
+from tests.serve.access.people import ADA, DESK, PEOPLE, PIA, PLATFORM, QUINN, STAFF, Person
 from tests.serve.clinic import CLINIC
 from tests.serve.house import ALICE, BOB, BREAD, COURIER, MERCHANT, House
+from tests.serve.privacy import put_export
 from tests.services.accounts.people import PASSWORD
 
 SITE: dict[str, Any] = {
@@ -202,6 +203,35 @@ class World:
         await self.make("accounts")
         self.ids["user_id"] = BOB
         await self.done(ADA, "POST", f"/organizations/{CLINIC}/members", {"user_id": BOB, "role": "provider"})
+
+    async def _api_key(self) -> None:
+        await self.make("accounts")
+        alice = next(one for one in PEOPLE if one.subject == ALICE)
+        made = await self.done(alice, "POST", "/auth/api-keys", {"name": "CI", "scopes": ["orders:read"]})
+        self.ids["key_id"] = made["id"]
+
+    async def _service(self) -> None:
+        path = f"/organizations/{CLINIC}/service-accounts"
+        made = await self.done(ADA, "POST", path, {"name": "Lab", "roles": ["provider"]})
+        self.ids["service_id"] = made["id"]
+
+    async def _service_key(self) -> None:
+        await self.make("service")
+        path = f"/organizations/{CLINIC}/service-accounts/{self.ids['service_id']}/keys"
+        made = await self.done(ADA, "POST", path, {"name": "CI", "scopes": ["rooms:read"]})
+        self.ids["key_id"] = made["id"]
+
+    async def _oneself(self) -> None:
+        self.ids["user_id"] = ALICE
+
+    async def _job(self) -> None:
+        privacy = self.house.gateway.privacy
+        assert privacy is not None
+        self.ids["job_id"] = (await privacy.jobs.start("user_export", ALICE, owner=ALICE, person=ALICE)).id
+
+    async def _exported(self) -> None:
+        await self.make("oneself")
+        put_export(self.house, ALICE)
 
     # -- charting ---------------------------------------------------------------------------------
 
