@@ -32,16 +32,17 @@ def _coded(characters_max: int, alias: str) -> Any:
     return Field(alias=alias, min_length=1, max_length=characters_max, description="Base64url.")
 
 
-class _FromBrowser(BaseModel):
-    """As browsers' `toJSON()` makes it: what they add in time is passed over."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+class _FromBrowser(Body):
+    """As browsers' `toJSON()` makes it (WebAuthn, level 3). What is not needed here is taken all the same."""
 
 
 class RegistrationResponse(_FromBrowser):
     client_data_json: str = _coded(4_096, "clientDataJSON")
     attestation_object: str = _coded(32_768, "attestationObject")
     transports: list[Annotated[str, StringConstraints(max_length=_WORDS_MAX)]] | None = Field(None, max_length=10)
+    authenticator_data: str | None = Field(None, alias="authenticatorData", max_length=8_192)
+    public_key: str | None = Field(None, alias="publicKey", max_length=8_192)
+    public_key_algorithm: int | None = Field(None, alias="publicKeyAlgorithm")
 
 
 class AuthenticationResponse(_FromBrowser):
@@ -49,12 +50,15 @@ class AuthenticationResponse(_FromBrowser):
     authenticator_data: str = _coded(4_096, "authenticatorData")
     signature: str = _coded(2_048, "signature")
     user_handle: str = _coded(128, "userHandle")
+    attestation_object: str | None = Field(None, alias="attestationObject", max_length=32_768)
 
 
 class _Credential(_FromBrowser):
     id: str = _coded(1_400, "id")
     raw_id: str = _coded(1_400, "rawId")
     type: Literal["public-key"]
+    attachment: Literal["platform", "cross-platform"] | None = Field(None, alias="authenticatorAttachment")
+    extensions: dict[str, Any] | None = Field(None, alias="clientExtensionResults")
 
     def as_json(self) -> dict[str, Any]:
         """As the browser said it."""
