@@ -1,9 +1,10 @@
 """Idempotency keys in Postgres. Each method is one transaction; answers are sealed."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import Executable, Table, and_, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.crypto import KeyRing
@@ -37,8 +38,9 @@ class Earlier(msgspec.Struct, frozen=True):
     answer: bytes | None
 
 
-_ROW: Final = IdempotencyKey.__table__.c
-_NEW: Final = insert(IdempotencyKey).values(
+_TABLE: Final = cast("Table", IdempotencyKey.__table__)
+_ROW: Final = _TABLE.c
+_NEW: Final = insert(_TABLE).values(
     {name: bindparam(name) for name in ("id", "request", "attempt", "running_until", "expires_at")}
 )
 _BEGIN: Final = _NEW.on_conflict_do_update(
@@ -48,13 +50,13 @@ _BEGIN: Final = _NEW.on_conflict_do_update(
         "answer": None,
     },
     where=or_(_ROW.expires_at <= bindparam("now"), and_(_ROW.answer.is_(None), _ROW.running_until <= bindparam("now"))),
-).returning(IdempotencyKey.id)
-_FIND: Final = select(IdempotencyKey.request, IdempotencyKey.answer).where(IdempotencyKey.id == bindparam("id"))
+).returning(_ROW.id)
+_FIND: Final = select(_ROW.request, _ROW.answer).where(_ROW.id == bindparam("id"))
 _MINE: Final = and_(_ROW.id == bindparam("key"), _ROW.attempt == bindparam("mine"), _ROW.answer.is_(None))
-_FINISH: Final = update(IdempotencyKey).where(_MINE).values(answer=bindparam("sealed"))
-_FORGET: Final = delete(IdempotencyKey).where(_MINE)
-_OLD: Final = select(IdempotencyKey.id).where(_ROW.expires_at <= bindparam("now")).limit(PRUNED_MAX)
-_PRUNE: Final = delete(IdempotencyKey).where(_ROW.id.in_(_OLD)).returning(IdempotencyKey.id)
+_FINISH: Final = update(_TABLE).where(_MINE).values(answer=bindparam("sealed"))
+_FORGET: Final = delete(_TABLE).where(_MINE)
+_OLD: Final = select(_ROW.id).where(_ROW.expires_at <= bindparam("now")).limit(PRUNED_MAX)
+_PRUNE: Final = delete(_TABLE).where(_ROW.id.in_(_OLD)).returning(_ROW.id)
 
 
 class IdempotencyTable:
@@ -74,32 +76,37 @@ class IdempotencyTable:
             "expires_at": from_ms(attempt.expires_at_ms),
             "now": from_ms(attempt.now_ms),
         }
-        if await self._database.execute(_BEGIN, values):
+        if await self._run(_BEGIN, values):
             return None
-        rows = await self._database.execute(_FIND, {"id": attempt.key})
+        rows = await self._run(_FIND, {"id": attempt.key})
         if not rows:  # it was refused just now
             return Earlier(attempt.request, None)
-        found: Any = rows[0]
-        request, sealed = found
+        request, sealed = rows[0]
         return Earlier(request, None if sealed is None else await self._opened(attempt.key, sealed))
 
     async def finish(self, key: bytes, attempt_id: str, answer: bytes) -> None:
         """Keep the answer. Nothing, when the attempt took so long that another one took its place."""
         sealed = self._keys.seal(answer, _place(key))
-        await self._database.execute(_FINISH, {"key": key, "mine": attempt_id, "sealed": sealed})
+        await self._run(_FINISH, {"key": key, "mine": attempt_id, "sealed": sealed})
 
     async def forget(self, key: bytes, attempt_id: str) -> None:
         """The attempt came to nothing: the key is free again."""
-        await self._database.execute(_FORGET, {"key": key, "mine": attempt_id})
+        await self._run(_FORGET, {"key": key, "mine": attempt_id})
 
     async def prune(self, now_ms: int) -> int:
         """Delete what has expired, some rows at a time; how many."""
         count = 0
-        while found := len(await self._database.execute(_PRUNE, {"now": from_ms(now_ms)})):
+        while found := len(await self._run(_PRUNE, {"now": from_ms(now_ms)})):
             count += found
             if found < PRUNED_MAX:
                 break
         return count
+
+    async def _run(self, statement: Executable, values: dict[str, Any]) -> Sequence[Any]:
+        """The rows that it returns, if it does."""
+        async with self._database.session() as session:
+            result: Any = await session.execute(statement, values)
+            return result.all() if result.returns_rows else ()
 
     async def _opened(self, key: bytes, sealed: bytes) -> bytes:
         if self._keys.lacks(sealed):

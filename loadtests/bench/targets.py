@@ -47,6 +47,7 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = {
         Target("ratio_vs_crud_hot", Rule.AT_LEAST, 5),
         Target("p99_ratio_hot", Rule.AT_MOST, 1 / 8),
     ),
+    "auth": (Target("auth_share", Rule.AT_MOST, 0.15),),
     "websocket": (
         Target("commands_per_s", Rule.AT_LEAST, 5_000),
         Target("p99_ms", Rule.AT_MOST, 80),
