@@ -15,12 +15,16 @@ from actors.runtime.figures import Sample, packed
 from actors.runtime.garbage import settle_forever
 from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.ray_cluster import connect_client
+from actors.runtime.ray_tasks import run_task
 from actors.runtime.tail import Reaction, TailRunner
 from domain.ids import new_id
+from jobs.board import Calendar, JobBoard
 from jobs.standing import Standing
+from jobs.tasks import KINDS_OF_JOBS, run_claimed
 from services.carts import Carts
 from services.hand_offs import HandOffs
 from services.history import History
+from services.jobs.service import Jobs
 from services.placement import Placements
 from services.products import ProductCache
 from services.reactions import reactions
@@ -29,9 +33,11 @@ from storage.bus import Bus
 from storage.crypto import KeyRing
 from storage.db import Database
 from storage.figures import FigureTables
+from storage.jobs import JobRecord, JobTables
 from storage.journal.postgres import PostgresJournal
 from storage.key_refresh import refresh_forever
 from storage.logs import configure_logging
+from storage.privacy.records import PrivacyTables
 from storage.reactions import ReactionTables
 from storage.settings import Settings
 from storage.tracing.config import open_tracer
@@ -77,8 +83,22 @@ class Reactor:
             self._running.append(loop.create_task(leader.run_forever()))
         self._standing = Standing(FigureTables(database))
         self._running.append(loop.create_task(self._standing.read_forever()))
+        self._running += self._jobs(database, keys, holder)
         self._running.append(loop.create_task(settle_forever()))
         self._running.append(loop.create_task(refresh_forever(keys, config.keys_refresh_s)))
+
+    def _jobs(self, database: Database, keys: KeyRing, holder: str) -> list[asyncio.Task[None]]:
+        """Jobs run as Ray tasks, each in a process of its own; this one hands them out."""
+        config, settings, clock = self._config, self._settings, SystemClock()
+
+        async def as_task(job: JobRecord, of: str) -> None:
+            await run_task(run_claimed, config, settings, job.id, of)
+
+        store = JobTables(database)
+        board = JobBoard(store, KINDS_OF_JOBS, as_task, holder)
+        calendar = Calendar(Jobs(store, clock), PrivacyTables(database, keys), clock)
+        loop = asyncio.get_running_loop()
+        return [loop.create_task(board.run_forever()), loop.create_task(calendar.run_forever())]
 
     async def figures(self) -> bytes:
         """msgpack of `Sample`s. Only once it has begun."""

@@ -1,6 +1,7 @@
 """A person with a life on the real tables and journal: what an export has to show and an erasure to take out."""
 
 import zipfile
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
@@ -22,7 +23,7 @@ from domain.ids import new_id
 from domain.lines import Line
 from services.accounts.accounts import postgres_stores
 from services.history import History
-from services.jobs.running import JobRunner
+from services.jobs.running import Handler, JobRunner
 from services.jobs.service import Jobs
 from services.privacy.entities import PersonalEntities
 from services.privacy.erasure import Erasing
@@ -33,7 +34,7 @@ from storage.accounts.secret_tokens import new_token
 from storage.audit import AuditRecord, AuditTables
 from storage.crypto import KeyRing
 from storage.db import Database
-from storage.jobs import JobTables
+from storage.jobs import JobRecord, JobTables
 from storage.journal.postgres import PostgresJournal
 from storage.models import Base, Organization
 from storage.privacy.accounts import ErasedAccounts
@@ -54,6 +55,7 @@ class Household:
 
     def __init__(self, database: Database, journal: PostgresJournal, runtime: LocalRuntime, keys: KeyRing, folder):
         self.database, self.keys, self.folder = database, keys, folder
+        self.journal = journal
         self.client = runtime.client
         self.codecs = {name: KindCodec(kind, keys) for name, kind in KINDS.items()}
         self.grace, self.other = new_id(), new_id()
@@ -72,6 +74,9 @@ class Household:
     def runner(self) -> JobRunner:
         handlers = {"user_export": self.exporting.run, "user_erasure": self.erasing.run}
         return JobRunner(self.store, handlers, CLOCK)
+
+    async def run(self, job: JobRecord, holder: str, handlers: Mapping[str, Handler]) -> None:
+        await JobRunner(self.store, handlers, CLOCK).run(job, holder)
 
     async def settle_in(self) -> None:
         async with self.database.session() as session:
