@@ -132,11 +132,16 @@ async def reset_password(call: Call, body: schemas.ResetPassword) -> Answer:
 @own.post(
     "/change-password",
     status_code=204,
-    responses=problems(_403="Not a person with an account.", _422="Not the password, or the new one is weak."),
+    responses=problems(
+        _403="Not a person with an account, or logged in without their second factor.",
+        _422="Not the password, or the new one is weak.",
+    ),
 )
 async def change_password(call: Call, body: schemas.ChangePassword) -> Answer:
     """A new password by the old one. All logins end, this one too."""
-    await accounts_of(call).recovery.change(call.actor.subject, body.current_password, body.password)
+    accounts = accounts_of(call)
+    await accounts.step_up.check_factor(call.verified)
+    await accounts.recovery.change(call.actor.subject, body.current_password, body.password)
     return Answer(status=HTTPStatus.NO_CONTENT)
 
 

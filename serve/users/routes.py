@@ -50,14 +50,19 @@ async def put_profile(call: Call, body: schemas.PutProfile) -> Answer:
     "/profile/email",
     status_code=202,
     response_model=Accepted,
-    responses=problems(_403="Not a person with an account.", _422="Not the password, or no address."),
+    responses=problems(
+        _403="Not a person with an account, or logged in without their second factor.",
+        _422="Not the password, or no address.",
+    ),
 )
 async def change_email(call: Call, body: schemas.ChangeEmail) -> Answer:
     """Mail a token to a new address; sent to `/auth/verify-email`, the account has that address, and the old is told.
 
     The answer is the same for an address that has an account.
     """
-    await accounts_of(call).registration.change_email(call.actor.subject, body.password, body.email)
+    accounts = accounts_of(call)
+    await accounts.step_up.check_factor(call.verified)
+    await accounts.registration.change_email(call.actor.subject, body.password, body.email)
     return Answer(b'{"accepted":true}', HTTPStatus.ACCEPTED)
 
 

@@ -11,7 +11,7 @@ from tests.serve.clinic import CLINIC
 from tests.serve.house import House
 from tests.serve.test_auth import ADA, AUTH, bearer, join, log_in
 from tests.services.accounts.authenticator import Authenticator
-from tests.services.accounts.people import PASSWORD
+from tests.services.accounts.people import OTHER_PASSWORD, PASSWORD
 
 CREDENTIALS = {"email": ADA, "password": PASSWORD}
 
@@ -89,6 +89,17 @@ async def test_changing_factors_wants_a_proof_of_now_with_the_factor(house):
     assert (await house.http.delete(path, headers=bearer(fresh))).status_code == 404
     assert await log_in(house)
     assert (await post(house, "mfa/recovery-codes", None, bearer(fresh), 409))["code"] == "no_factor"
+
+
+async def test_a_stolen_login_of_before_the_factor_changes_neither_password_nor_address(house):
+    secret, _, single = await enrolled(house)
+    headers = await both(house, secret)
+    password = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
+    address = {"email": "eve@example.test", "password": PASSWORD}
+    for path, body, status in (("/users/profile/email", address, 202), ("/auth/change-password", password, 204)):
+        refused = await house.http.post(f"/api/v1{path}", json=body, headers=single)
+        assert (refused.status_code, refused.json()["code"]) == (403, "reauthentication_required")
+        assert (await house.http.post(f"/api/v1{path}", json=body, headers=headers)).status_code == status
 
 
 async def test_a_passkey_from_registration_to_login_to_step_up(house):

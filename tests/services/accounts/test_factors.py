@@ -4,10 +4,14 @@ import asyncio
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyotp import TOTP
 
 from actors.runtime.entity import Actor
 from domain.errors import AtriumError, Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 from domain.ids import new_id
+from services.accounts.factor_codes import matching_step, recovery_hash
 from services.accounts.registration import NewUser
 from tests.serve.clinic import CLINIC
 from tests.services.accounts.factors import ADA, add_app, answer, asked, with_app
@@ -291,3 +295,30 @@ async def test_an_account_made_by_command_may_take_up_factors_too(people):
     app = await add_app(people, made.id)
     opened = await answer(people, await asked(people, "boss@example.test"), app.code(people))
     assert people.tokens.verify(opened.access_token).actor.runs_platform()
+
+
+@given(
+    now_ms=st.integers(0, 2**42),
+    step=st.integers(-3, 3),
+    after=st.integers(-3, 3),
+    drift=st.integers(0, 2),
+)
+def test_a_code_matches_its_own_step_if_that_is_near_and_later_than_the_last(now_ms, step, after, drift):
+    secret, here = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", now_ms // 30_000
+    code = TOTP(secret).generate_otp(max(0, here + step))
+    found = matching_step(secret, code, now_ms, after=here + after, drift_steps=drift)
+    if found >= 0:
+        assert (abs(found - here) <= drift, found > here + after) == (True, True)
+        assert TOTP(secret).generate_otp(found) == code
+    elif here + step >= 0:
+        assert abs(step) > drift or step <= after
+
+
+@given(st.text("0123456789abcdefghjkmnpqrstvwxyz", min_size=16, max_size=16), st.randoms(use_true_random=False))
+def test_however_a_recovery_code_is_typed_it_is_the_same(code, random):
+    lookalikes = {"0": "0oO", "1": "1iIlL"}
+    typed = "".join(
+        random.choice(lookalikes.get(each, each + each.upper())) + random.choice(["", "-", " "]) for each in code
+    )
+    assert recovery_hash("u-1", typed) == recovery_hash("u-1", code)
+    assert recovery_hash("u-2", code) != recovery_hash("u-1", code)
