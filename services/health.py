@@ -19,6 +19,8 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     ok: bool
     essential: bool
     problem: str = ""
+    affects: tuple[str, ...] = ()
+    """Features that suffer while it is away."""
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -28,9 +30,18 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class Health:
-    """`essential` and `helpful` checks by name; both are asked at once, each for at most a second."""
+    """`essential` and `helpful` checks by name; both are asked at once, each for at most a second.
 
-    def __init__(self, essential: Mapping[str, Check], helpful: Mapping[str, Check]) -> None:
+    `affects` names by part the features that suffer without it.
+    """
+
+    def __init__(
+        self,
+        essential: Mapping[str, Check],
+        helpful: Mapping[str, Check],
+        affects: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self._affects = dict(affects or {})
         self._essential = dict(essential)
         self._helpful = dict(helpful)
         self.draining = False
@@ -38,7 +49,11 @@ class Health:
     async def readiness(self) -> Readiness:
         checks = [(name, check, True) for name, check in self._essential.items()]
         checks += [(name, check, False) for name, check in self._helpful.items()]
-        parts = tuple(await asyncio.gather(*(_ask(name, check, needed) for name, check, needed in checks)))
+        asked = await asyncio.gather(*(_ask(name, check, needed) for name, check, needed in checks))
+        parts = tuple(
+            part if part.ok else msgspec.structs.replace(part, affects=self._affects.get(part.name, ()))
+            for part in asked
+        )
         if self.draining:
             parts = (*parts, Part("serving", ok=False, essential=True, problem="draining"))
         ready = all(part.ok for part in parts if part.essential)

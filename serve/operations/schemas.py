@@ -10,6 +10,7 @@ class Part(BaseModel):
     ok: bool
     essential: bool
     problem: str | None = None
+    affects: list[str] | None = None
 
 
 class Readiness(BaseModel):

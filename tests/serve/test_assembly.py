@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -120,3 +121,20 @@ async def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
 
 def _merchant() -> Merchant:
     return Merchant(id=new_id(), name="Corner", currency="EUR")
+
+
+async def test_readiness_tells_when_nobody_runs_the_reactions_and_what_that_means(
+    gateway: GatewayRuntime, http: httpx.AsyncClient, database_url: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "INSERT INTO reaction_cursors (name, holder, held_until) VALUES ('topics', 'gone', now() - interval '1 s')"
+        )
+    finally:
+        await connection.close()
+    ready = (await http.get("/readyz")).json()
+    assert (ready["ready"], ready["degraded"]) == (True, ["reactions"])
+    (part,) = [part for part in ready["parts"] if not part["ok"]]
+    assert part["problem"] == "ReactionsNotRunningError"
+    assert "topics" in part["affects"]

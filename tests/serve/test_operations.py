@@ -25,9 +25,11 @@ async def test_readiness_says_what_is_degraded(house: House) -> None:
     async def away() -> None:
         raise ConnectionError("redis://user:secret@host")
 
-    house.gateway.health = Health({"database": fine}, {"redis": away})
+    house.gateway.health = Health({"database": fine}, {"redis": away}, {"redis": ("presence",), "database": ("all",)})
     degraded = await house.http.get("/readyz")
     assert (degraded.status_code, degraded.json()["degraded"]) == (200, ["redis"])
+    affected = {part["name"]: part.get("affects") for part in degraded.json()["parts"]}
+    assert affected == {"database": None, "redis": ["presence"]}
     assert "secret" not in degraded.text
     house.gateway.health = Health({"database": away}, {"redis": fine})
     assert (await house.http.get("/readyz")).status_code == 503
