@@ -71,6 +71,8 @@ _replace = msgspec.structs.replace
 class CartKind(EntityKind[CartState]):
     name: ClassVar[str] = "cart"
     schema: ClassVar[int] = 1
+    sensitive: ClassVar[bool] = True
+    once_clear: ClassVar[bool] = True
     commands: ClassVar[tuple[type, ...]] = get_args(Command)
     events: ClassVar[tuple[type, ...]] = get_args(Event)
     state: ClassVar[type] = CartState

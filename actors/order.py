@@ -56,6 +56,8 @@ PAYMENT_TIMER: Final = "payment"
 class OrderKind(EntityKind[OrderState]):
     name: ClassVar[str] = "order"
     schema: ClassVar[int] = 1
+    sensitive: ClassVar[bool] = True
+    once_clear: ClassVar[bool] = True
     commands: ClassVar[tuple[type, ...]] = get_args(Command)
     events: ClassVar[tuple[type, ...]] = get_args(Event)
     state: ClassVar[type] = OrderState

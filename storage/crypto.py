@@ -118,3 +118,8 @@ def key_id_of(sealed: bytes) -> int | None:
         return None
     version, key_id = _header.unpack_from(sealed)
     return key_id if version == _VERSION else None
+
+
+def head_of(key_id: int) -> bytes:
+    """The bytes that all begin with that this data key has sealed."""
+    return _header.pack(_VERSION, key_id)

@@ -1,4 +1,4 @@
-"""Sealing again, under the current data key, what was sealed under an older one, while everything runs.
+"""Sealing again, under the current data key, what was sealed under an older one or left in clear, while all runs.
 
 Rows are walked by their key, and those under another key are changed in place where they still are what was read:
 a row that somebody changed meanwhile is left to them. Versions, positions and `xid` stay, so neither fences nor the
@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from storage.crypto import OVERHEAD_BYTES, KeyRing, SealError, key_id_of
+from storage.crypto import OVERHEAD_BYTES, KeyRing, SealError, head_of, key_id_of
 from storage.journal.connection import Connection, connect, store_errors
 from storage.sealed_columns import SealedColumn
 
@@ -23,6 +23,9 @@ PAGE_ROWS: Final = 100
 STATEMENT_SECONDS: Final = 30.0
 COUNT_SECONDS: Final = 3_600.0
 """Counting reads whole tables."""
+
+IN_CLEAR: Final = 0
+"""No data key has this id: what no key has sealed."""
 
 _APPLICATION: Final = "atrium-reseal"
 
@@ -63,7 +66,10 @@ async def reseal(
 
 
 async def key_usage(url: str, columns: Sequence[SealedColumn]) -> dict[int, int]:
-    """How many sealed values there are by data key. Reads all of them. Raises `OSError`, `JournalError`."""
+    """How many sealed values there are by data key; under `IN_CLEAR` those that an older release did not seal.
+
+    Reads all of them. Raises `OSError`, `JournalError`.
+    """
     found: dict[int, int] = {}
     connection = await connect(url, _APPLICATION, COUNT_SECONDS)
     try:
@@ -71,6 +77,8 @@ async def key_usage(url: str, columns: Sequence[SealedColumn]) -> dict[int, int]
             for column in columns:
                 for head, count in await connection.fetch(*_usage_statement(column)):
                     key_id = key_id_of(head.ljust(OVERHEAD_BYTES))
+                    if key_id is None and column.once_clear:
+                        key_id = IN_CLEAR
                     if key_id is not None:
                         found[key_id] = found.get(key_id, 0) + count
     finally:
@@ -81,7 +89,7 @@ async def key_usage(url: str, columns: Sequence[SealedColumn]) -> dict[int, int]
 async def _page(connection: Connection, column: SealedColumn, after: tuple[Any, ...], current: int) -> list[Any]:
     """Key, what else the place needs, and the value unless it is under the current key, of the next rows."""
     names = ", ".join(name for name, _ in column.key)
-    values: list[Any] = [current.to_bytes(4, "big")]
+    values: list[Any] = [head_of(current)]
     conditions = []
     if column.kind:
         values.append(column.kind)
@@ -93,7 +101,7 @@ async def _page(connection: Connection, column: SealedColumn, after: tuple[Any, 
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     wanted = ", ".join((names, *column.also))
     sql = (
-        f"SELECT {wanted}, CASE WHEN substring({column.column} FROM 2 FOR 4) = $1 THEN NULL ELSE {column.column} END "  # noqa: S608 - names of this program only
+        f"SELECT {wanted}, CASE WHEN substring({column.column} FROM 1 FOR 5) = $1 THEN NULL ELSE {column.column} END "  # noqa: S608 - names of this program only
         f"FROM {column.table} {where}ORDER BY {names} LIMIT {PAGE_ROWS}"
     )
     async with store_errors():
@@ -110,8 +118,9 @@ async def _reseal_page(
         if sealed is None or key_id_of(sealed) == keys.current:
             continue
         aad = column.place(*place)
+        in_clear = column.once_clear and key_id_of(sealed) is None
         try:
-            fresh = keys.seal(keys.open(sealed, aad), aad)
+            fresh = keys.seal(sealed if in_clear else keys.open(sealed, aad), aad)
         except SealError as error:
             row = [value.hex() if isinstance(value, bytes) else value for value in place]
             log.warning("not_resealed", column=column.name, row=row, error=str(error))
@@ -142,6 +151,7 @@ def _change_statement(column: SealedColumn) -> tuple[str, list[Any]]:
 
 
 def _usage_statement(column: SealedColumn) -> tuple[Any, ...]:
-    where = f"octet_length({column.column}) >= {OVERHEAD_BYTES}" + (" AND kind = $1" if column.kind else "")
+    sealed = f"octet_length({column.column}) >= {OVERHEAD_BYTES}"
+    where = ("true" if column.once_clear else sealed) + (" AND kind = $1" if column.kind else "")
     sql = f"SELECT substring({column.column} FROM 1 FOR 5), count(*) FROM {column.table} WHERE {where} GROUP BY 1"  # noqa: S608 - names of this program only
     return (sql, column.kind) if column.kind else (sql,)

@@ -1,6 +1,6 @@
 """Which columns hold sealed bytes, and what they are bound to: all that a rotation of data keys must visit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import Final
 
@@ -28,7 +28,8 @@ class SealedColumn(msgspec.Struct, frozen=True):
     """A column of sealed bytes; of the runtime's tables, for one `kind`.
 
     `key`: the columns, with their types, that tell one row from another in the order in which they are walked.
-    `also`: what `place` is given after them. Values may be NULL. `fixed`: never sealed anew.
+    `also`: what `place` is given after them. Values may be NULL. `fixed`: never sealed anew. `once_clear`: an older
+    release left values in clear, which are msgpack and are sealed when they are met.
     """
 
     table: str
@@ -38,6 +39,7 @@ class SealedColumn(msgspec.Struct, frozen=True):
     kind: str = ""
     also: tuple[str, ...] = ()
     fixed: bool = False
+    once_clear: bool = False
 
     @property
     def name(self) -> str:
@@ -64,15 +66,17 @@ FIXED: Final = (("audit_events", "changes", "position", "bigint"),)
 """Likewise, of rows that may never be changed: they stay under the key that sealed them, which stays readable."""
 
 
-def sealed_columns(kinds: Sequence[str]) -> list[SealedColumn]:
-    """All of them; `kinds` are the sensitive ones."""
+def sealed_columns(kinds: Sequence[str], once_clear: Container[str] = ()) -> list[SealedColumn]:
+    """All of them; `kinds` are the sensitive ones, `once_clear` those of them that were not so once."""
     columns: list[SealedColumn] = []
     for kind in kinds:
         key = (("id", "text"), ("version", "bigint"))
-        columns.append(SealedColumn("journal", "payload", key, partial(journal_place, kind), kind))
+        clear = kind in once_clear
+        place: Callable[..., bytes] = partial(journal_place, kind)
+        columns.append(SealedColumn("journal", "payload", key, place, kind, once_clear=clear))
         more = ("version", "schema")
         place = partial(snapshot_place, kind)
-        columns.append(SealedColumn("snapshots", "data", (("id", "text"),), place, kind, more))
+        columns.append(SealedColumn("snapshots", "data", (("id", "text"),), place, kind, more, once_clear=clear))
     for table, column, name, type_ in PLAIN:
         columns.append(SealedColumn(table, column, ((name, type_),), partial(column_place, table, column)))
     for table, column, name, type_ in FIXED:

@@ -4,7 +4,8 @@ A journal payload is msgpack `[schema, events, reply]`; a snapshot is msgpack `[
 (`recent` as `recent.py` packs it). What carries the current schema is decoded straight into the kind's
 structs; anything older passes through the kind's upcasters as plain maps first.
 
-Those of a sensitive kind are sealed (`storage/crypto.py`), bound to the entity and the version they belong to.
+Those of a sensitive kind are sealed (`storage/crypto.py`), bound to the entity and the version they belong to. Of a
+kind that was not sensitive once, bytes that are not sealed are read as they are.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ import msgspec
 from actors.runtime.entity import EntityKind
 from actors.runtime.tallies import KindTally
 from domain.errors import FieldError, Invalid
-from storage.crypto import KeyRing, SealError
+from storage.crypto import KeyRing, SealError, key_id_of
 from storage.sealed_columns import journal_place, snapshot_place
 
 S = TypeVar("S")
@@ -132,6 +133,8 @@ class KindCodec(CommandCodec[S]):
             return None
 
     def _open(self, keys: KeyRing, sealed: bytes, place: bytes) -> bytes:
+        if self.kind.once_clear and key_id_of(sealed) is None:  # msgpack of an array never looks like sealed bytes
+            return sealed
         try:
             return keys.open(sealed, place)
         except SealError as error:

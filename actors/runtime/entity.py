@@ -118,7 +118,8 @@ class EntityKind(ABC, Generic[S]):
     """One kind of live entity. Instances hold no state: one serves all entities of the kind.
 
     `commands` and `events` are tagged `msgspec.Struct` classes (`tag="add_line"`, `omit_defaults=True`);
-    the tag is the operation's name in the API, the protocol and the journal. Raise `domain.errors.Rejected`
+    the tag is the operation's name in the API, the protocol and the journal. What a `sensitive` kind stores is sealed;
+    `once_clear`: an older release stored it in clear, and that is read too. Raise `domain.errors.Rejected`
     from `decide` to refuse. `state` is `None` before the first event. `apply` may change `state` in place
     and returns it; `decide` must not touch it.
     """
@@ -126,6 +127,7 @@ class EntityKind(ABC, Generic[S]):
     name: ClassVar[str]
     schema: ClassVar[int] = 1
     sensitive: ClassVar[bool] = False
+    once_clear: ClassVar[bool] = False
     commands: ClassVar[tuple[type, ...]]
     events: ClassVar[tuple[type, ...]]
     state: ClassVar[type]

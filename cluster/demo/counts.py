@@ -15,6 +15,7 @@ from cluster.demo.reconcile import Found
 from cluster.demo.world import Customers
 from domain.lines import Line
 from realtime.client.http import HttpClient
+from storage.crypto import KeyRing
 
 _PAGE: Final = 200
 _AT_ONCE: Final = 48
@@ -83,10 +84,10 @@ def _of_view(order: _Order) -> Found:
     return Found(order.id, order.cart_id, items, order.total.amount, order.status)
 
 
-async def count_by_journal(database_url: str, users: Iterable[str]) -> list[Found]:
-    """Every `placed` event of these users in the journal, read straight from its rows."""
+async def count_by_journal(database_url: str, users: Iterable[str], keys: KeyRing | None) -> list[Found]:
+    """Every `placed` event of these users in the journal, read straight from its rows, which `keys` open."""
     wanted = frozenset(users)
-    codec = KindCodec(KINDS["order"])
+    codec = KindCodec(KINDS["order"], keys)
     found: list[Found] = []
     connection = await asyncpg.connect(database_url)
     try:

@@ -95,7 +95,8 @@ class Play:
         by_api = await count_by_api(client, customers, self._baskets)
         scene.step = "counting by the journal"
         users = {customers.user_id(basket.member) for basket in self._baskets}
-        by_journal = await count_by_journal(stage.database_url, users)
+        keys = None if stage.keys is None else await stage.keys()
+        by_journal = await count_by_journal(stage.database_url, users, keys)
         scene.step = "comparing"
         p50, p99 = ledger.timings.percentiles_ms(0.5, 0.99)
         return Result(

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 import typer
@@ -14,8 +15,9 @@ from cluster.console import err
 from cluster.datadir import DataDir
 from cluster.running import joined
 from cluster.stack import Ready, Stack, StopRequestedError
-from cluster.stores import is_free_port
+from cluster.stores import is_free_port, open_keys
 from services.tokens import Tokens
+from storage.crypto import KeyRing
 from storage.embedded.process import free_port
 from storage.settings import Settings
 
@@ -31,12 +33,13 @@ Victims = Callable[[], Awaitable[Sequence[Victim]]]
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a demo plays. `victims` None: nobody is killed."""
+    """Where a demo plays. `victims` None: nobody is killed. `keys` open the journal, for who counts there."""
 
     base_url: str
     database_url: str
     tokens: Tokens
     victims: Victims | None
+    keys: Callable[[], Awaitable[KeyRing]] | None = None
 
 
 @contextmanager
@@ -52,7 +55,13 @@ def on_stage(settings: Settings, *, kill: bool, quiet: bool, own_port: bool) -> 
 
             victims = _looking(lambda: rays.local_hosts(rays.hosts(plan))) if kill else None
             yield (
-                Stage(base_url=run.base_url, database_url=run.database_url, tokens=issuer(settings), victims=victims),
+                Stage(
+                    base_url=run.base_url,
+                    database_url=run.database_url,
+                    tokens=issuer(settings),
+                    victims=victims,
+                    keys=partial(open_keys, settings, run.database_url),
+                ),
                 None,
             )
         return
@@ -72,7 +81,11 @@ def on_stage(settings: Settings, *, kill: bool, quiet: bool, own_port: bool) -> 
             victims = _looking(stack.local_hosts) if kill else None
             yield (
                 Stage(
-                    base_url=ready.base_url, database_url=ready.database_url, tokens=issuer(settings), victims=victims
+                    base_url=ready.base_url,
+                    database_url=ready.database_url,
+                    tokens=issuer(settings),
+                    victims=victims,
+                    keys=partial(open_keys, settings, ready.database_url),
                 ),
                 ready,
             )

@@ -1,8 +1,9 @@
 """Write the bytes that this release puts into the journal for the journals of `tests/frozen/<kind>-v<schema>*.json`.
 
-    python -m tests.frozen.bytes.freeze cart-v1 order-v1-erased
+    python -m tests.frozen.bytes.freeze cart-v1 order-v1-erased cart-v1:cart-v1-sealed
 
-Run it once for a new schema, never again: what is frozen stays as it is.
+`journals:file` writes the same journals under another name: when their bytes are others (a kind that has become
+sensitive). Run it once for a new schema, never again: what is frozen stays as it is.
 """
 
 import json
@@ -73,4 +74,5 @@ def _row(codec: KindCodec[Any], id: str, row: dict[str, Any]) -> Row:
 
 if __name__ == "__main__":
     for one in sys.argv[1:]:
-        (HERE / f"{one}.json").write_text(json.dumps(freeze(one), indent=1) + "\n")
+        source, _, target = one.partition(":")
+        (HERE / f"{target or source}.json").write_text(json.dumps(freeze(source), indent=1) + "\n")
