@@ -37,7 +37,7 @@ async def check(crowd: Crowd, base_url: str, token: str, database_url: str) -> O
     """Judge what a crowd at rest has done. Raises `httpx.HTTPError`, `asyncpg.PostgresError` when it cannot be read."""
     carts = list(crowd.ledger.sent)
     views = await _views(base_url, token, carts)
-    rows = await _rows(database_url, carts)
+    rows = await rows_of(database_url, carts)
     found = {cart: _found(rows.get(cart, []), views[f"cart/{cart}"]) for cart in carts}
     diverged = await _diverged(crowd, views)
     seen = [witness.seen for witness in crowd.witnesses]
@@ -67,7 +67,7 @@ async def _views(base_url: str, token: str, carts: list[str]) -> dict[str, Any]:
     return {f"cart/{cart}": view for cart, view in zip(carts, found, strict=True)}
 
 
-async def _rows(database_url: str, carts: list[str]) -> dict[str, list[tuple[int, bytes]]]:
+async def rows_of(database_url: str, carts: list[str]) -> dict[str, list[tuple[int, bytes]]]:
     connection = await asyncpg.connect(database_url)
     try:
         found: dict[str, list[tuple[int, bytes]]] = {}
