@@ -16,7 +16,7 @@ def test_every_limit_is_documented_with_its_default() -> None:
 def test_every_metric_is_documented_with_its_labels() -> None:
     breakers = Breakers()
     breakers.of("mail.test:587").calls["done"] += 1
-    documented = rows(section("docs/operations.md", "## Metrics"))
+    documented = rows(section("docs/observability.md", "## Metrics"))
     families = list(OutgoingCollector("gateway-1", breakers).collect())
     assert {each.name for each in families} == {"atrium_outgoing_calls", "atrium_outgoing_circuit"}
     for family in families:

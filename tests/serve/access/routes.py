@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from tests.serve.access.accounts import address_of
 from tests.serve.access.factors import asked, new_credential, used_credential
+from tests.serve.access.oidc import CHALLENGE, begun, code
 from tests.serve.access.people import QUINN, Person
 from tests.serve.access.world import DOSE, EMERGENCY_REASON, SITE, World
 from tests.serve.clinic import CLINIC
@@ -20,6 +21,9 @@ class Probe(NamedTuple):
     needs: tuple[str, ...] = ()
     body: Body = None
     query: str = ""
+    """With the world's ids filled in."""
+    form: bool = False
+    """Whether the body is sent as one."""
 
 
 def _injected(world: World) -> dict[str, Any]:
@@ -246,6 +250,14 @@ PROBES: Final[dict[str, Probe]] = {
     "GET /admin/audit/verify": Probe(("document",)),
     "GET /admin/dead-letters": Probe(("letter",)),
     "POST /admin/dead-letters/{letter_id}/retry": Probe(("letter",)),
+    "GET /auth/oidc": Probe(),
+    "GET /auth/oidc/{provider}/start": Probe(("provider",), query=f"challenge={CHALLENGE}"),
+    "GET /auth/oidc/{provider}/callback": Probe(("come_back",), query="state={state}&code={code}"),
+    "POST /auth/oidc/{provider}/callback": Probe(("provider",), lambda w, _: begun(w.house), form=True),
+    "POST /auth/oidc/exchange": Probe((), lambda w, _: code(w.house)),
+    "GET /auth/identities": Probe(("identity",)),
+    "POST /auth/identities": Probe(("accounts",), lambda w, _: code(w.house)),
+    "DELETE /auth/identities/{identity_id}": Probe(("identity",)),
     "GET /livez": Probe(),
     "GET /readyz": Probe(),
     "GET /metrics": Probe(),

@@ -33,14 +33,14 @@ async def _route(name: str, world: World, person: Person) -> str:
     await world.make(*probe.needs)
     url = path.format(**world.ids) if path in routes.UNPREFIXED else f"/api/v1{path.format(**world.ids)}"
     body = await routes.body_of(probe, world, person)
-    answer = await world.house.http.request(
-        method, f"{url}?{probe.query}" if probe.query else url, json=body, headers=person.headers(world.house)
-    )
+    url = f"{url}?{probe.query.format(**world.ids)}" if probe.query else url
+    sent = {"data": body} if probe.form else {"json": body}
+    answer = await world.house.http.request(method, url, headers=person.headers(world.house), **sent)
     return _word(answer)
 
 
 def _word(answer: httpx.Response) -> str:
-    if not answer.is_success:
+    if not (answer.is_success or answer.has_redirect_location):
         return _refusal(answer.status_code, answer.text)
     if answer.content and answer.headers["content-type"] == "application/json" and answer.json() == {"items": []}:
         return EMPTY

@@ -12,6 +12,7 @@ from services.products import Product
 from services.sessions import SessionEntry
 from tests.serve.access.accounts import NEWCOMER, address_of, give_account, give_accounts, give_roles, logged_in, mailed
 from tests.serve.access.factors import give_factors
+from tests.serve.access.oidc import begun, linked
 from tests.serve.access.people import ADA, DESK, PEOPLE, PIA, PLATFORM, QUINN, STAFF, Person
 from tests.serve.clinic import CLINIC
 from tests.serve.house import ALICE, BOB, BREAD, COURIER, MERCHANT, House
@@ -178,6 +179,17 @@ class World:
         await self.make("accounts")
         await give_factors(self.house)
         self.ids["factor_id"] = ALICE
+
+    async def _provider(self) -> None:
+        self.ids["provider"] = "test"
+
+    async def _come_back(self) -> None:
+        await self.make("provider")
+        self.ids |= await begun(self.house)
+
+    async def _identity(self) -> None:
+        await self.make("accounts")
+        self.ids["identity_id"] = await linked(self.house)
 
     async def _registered(self) -> None:
         body = {"password": PASSWORD, "name": "Newcomer"}
