@@ -1,7 +1,7 @@
 """Channel names: `kind/id` is one entity, `kind/id/name` a group; and what an endpoint lets through."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -59,17 +59,38 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
 
     def admits_entity(self, name: str) -> bool:
+        """Whether commands and signals may go there."""
+        return self._has_entity(name)
+
+    def admits_channel(self, name: str) -> bool:
+        if self._has_entity(name):
+            return True
+        if not self.groups or self.only or not is_group(name):
+            return False
+        return not self.only_groups or name in self.only_groups
+
+    def _has_entity(self, name: str) -> bool:
         if self.only:
             return name in self.only
         match = _ENTITY.fullmatch(name)
         return match is not None and match[1] in self.kinds
 
+
+class NarrowedScope(Scope, frozen=True, kw_only=True):
+    """Of that, what an API key was made for: `may(channel, "read" | "write")`."""
+
+    may: Callable[[str, str], bool]
+
+    def admits_entity(self, name: str) -> bool:
+        return self._has_entity(name) and self.may(name, "write")
+
     def admits_channel(self, name: str) -> bool:
-        if self.admits_entity(name):
-            return True
-        if not self.groups or self.only or not is_group(name):
-            return False
-        return not self.only_groups or name in self.only_groups
+        return super().admits_channel(name) and self.may(name, "read")
+
+
+def narrowed(scope: Scope, may: Callable[[str, str], bool]) -> Scope:
+    fields = {name: getattr(scope, name) for name in Scope.__struct_fields__}
+    return NarrowedScope(**fields, may=may)
 
 
 def live(kinds: frozenset[str]) -> Scope:

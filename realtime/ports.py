@@ -35,6 +35,8 @@ class Identity(msgspec.Struct, frozen=True):
     """When they proved who they are (wall clock), 0 for never."""
     ticket: Any = None
     """What `Revoked` knows it by, None for what cannot be taken back."""
+    may: Callable[[str, str], bool] | None = None
+    """Of an API key: whether it was made for this channel (`read`), for commands to this entity (`write`)."""
 
 
 class Revoked(Protocol):

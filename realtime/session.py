@@ -12,7 +12,7 @@ from actors.runtime.entity import Actor
 from domain.errors import AtriumError, Temporary, Unauthenticated
 from domain.ids import is_uuid
 from realtime import codes
-from realtime.channels import Scope, shows_presence
+from realtime.channels import Scope, narrowed, shows_presence
 from realtime.codec import Codec
 from realtime.commands import CommandRunner, Executor, SignalRunner
 from realtime.connection import Connection
@@ -213,6 +213,11 @@ class Session:
         self.actor = self._executor.actor = identity.actor
         self.ticket = identity.ticket
         self._shown = identity.shown
+        if identity.may is not None:
+            connection.scope = narrowed(connection.scope, identity.may)
+            if hello.device_id and not identity.may("session", "write"):
+                connection.shut(codes.TOKEN_INVALID, "scope_missing")
+                return
         admission = await self._device.admit(hello, identity.login_ms)
         if admission is None:
             return

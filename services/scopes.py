@@ -22,7 +22,7 @@ _PREFIX: Final = "/api/v1/"
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN: Final = "auth/session"
 """Whose key it is, and for what, every key may ask."""
-_NEVER: Final = frozenset({"members", "service-accounts", "export"})
+_NEVER: Final = frozenset({"members", "service-accounts", "export", "emergency-access"})
 _PATHS: Final = {"treatments": "documentation"}
 _KINDS: Final = {
     "cart": "carts",

@@ -19,6 +19,7 @@ from actors.runtime.entity import Actor
 from domain.errors import Forbidden, Unauthenticated
 from domain.ids import is_uuid, new_id
 from domain.times import SECOND_MS
+from services.csrf import Csrf
 from services.revocation_list import RevocationList
 from services.signing_keys import SigningKey, public_jwk
 from storage.accounts.revocations import Ending
@@ -37,6 +38,7 @@ MFA: Final = "mfa"
 """In `amr` (RFC 8176) of whoever proved themselves by two factors, or by a passkey that verified them."""
 
 _ALGORITHM: Final = "RS256"
+_NO_KEY: Final = "this process has no signing key"
 _METHODS_MAX: Final = 16
 
 
@@ -118,6 +120,7 @@ class Tokens:
         if signing is not None:
             self._keys.setdefault(signing.kid, signing.public)
         self._rules = rules or TokenRules()
+        self._csrf = None if signing is None else Csrf(signing)
         self._share_audience = f"{self._rules.audience}/share"
         self._seen: dict[bytes, Verified] = {}
 
@@ -125,6 +128,13 @@ class Tokens:
     def access_ttl_seconds(self) -> int:
         """How long an access token holds unless it was issued for another time."""
         return self._rules.access_ttl_seconds
+
+    @property
+    def csrf(self) -> Csrf:
+        """Of logins that are in cookies. Raises `ValueError` in a process without a signing key."""
+        if self._csrf is None:
+            raise ValueError(_NO_KEY)
+        return self._csrf
 
     def issue(
         self,
@@ -204,7 +214,7 @@ class Tokens:
 
     def _sign(self, claims: dict[str, Any], ttl_seconds: int) -> str:
         if self._signing is None:
-            raise ValueError("this process has no signing key")
+            raise ValueError(_NO_KEY)
         now = self._now()
         claims |= {"iss": self._rules.issuer, "iat": now, "exp": now + ttl_seconds, "jti": new_id()}
         return jwt.encode(claims, self._signing.private, algorithm=_ALGORITHM, headers={"kid": self._signing.kid})

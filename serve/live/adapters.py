@@ -6,9 +6,12 @@ from actors.runtime.entity import Actor
 from domain.errors import NotFound, Unauthenticated
 from domain.times import SECOND_MS
 from realtime.ports import Credentials, Identity
+from serve.platform.credentials import Keys
+from services.accounts.key_format import looks_like_key
 from services.documents import Documents
 from services.entities import DOCUMENT, Sender
 from services.orders import TRACKED_FIELDS
+from services.scopes import may_on_socket
 from services.tokens import Tokens, Verified
 
 
@@ -32,13 +35,16 @@ class AuditWitness:
 
 
 class TokenAuthenticator:
-    """`realtime.ports.Authenticator`: the hello's token, else the upgrade's, else the order's share link."""
+    """`realtime.ports.Authenticator`: the hello's token or API key, else the upgrade's, else the order's share link."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, keys: Keys | None = None) -> None:
         self._tokens = tokens
+        self._keys = keys
 
     async def authenticate(self, credentials: Credentials) -> Identity:
         token = credentials.token or credentials.bearer
+        if self._keys is not None and looks_like_key(token):
+            return _identity(await self._keys.verify(token))
         if token:
             return _identity(self._tokens.verify(token))
         if credentials.share and credentials.order_id:
@@ -51,5 +57,9 @@ class TokenAuthenticator:
 
 def _identity(verified: Verified) -> Identity:
     return Identity(
-        verified.actor, verified.expires * SECOND_MS, login_ms=verified.auth_time * SECOND_MS, ticket=verified
+        verified.actor,
+        verified.expires * SECOND_MS,
+        login_ms=verified.auth_time * SECOND_MS,
+        ticket=verified,
+        may=None if verified.scopes is None else may_on_socket(verified.scopes),
     )

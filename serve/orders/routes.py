@@ -171,7 +171,7 @@ async def share_order(call: Call, order_id: Id) -> Answer:
 async def get_tracking(call: Call, order_id: Id, query: Annotated[schemas.ShareQuery, Query()]) -> Answer:
     """Where the order is: with an access token, or with the share link's token."""
     if query.share is None:
-        call.authenticate()
+        await call.authenticate()
     else:
         shared = call.runtime.tokens.verify_share(query.share)
         if shared.order_id != order_id:

@@ -1,7 +1,7 @@
 """What browsers are told and asked: security headers, other origins (CORS), and where a socket was opened from.
 
-Nothing here authenticates by cookie, so no other site can act in somebody's name. Sockets are refused to foreign pages
-all the same: a page has no business with this house unless it was named.
+A login may be in cookies (`cookies.py`): then only pages of our own and named ones may change anything, or open a
+socket. Sockets are refused to other pages whatever they come with: a page has no business here unless it was named.
 """
 
 from typing import Final
@@ -39,11 +39,15 @@ _EXPOSED: Final = (
         b"x-request-id"
     ),
 )
+_WITH_COOKIES: Final = (b"access-control-allow-credentials", b"true")
 _PREFLIGHT: Final = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
         b"access-control-allow-headers",
-        b"authorization, content-type, idempotency-key, if-match, if-none-match, x-api-key, x-request-id",
+        (
+            b"authorization, content-type, idempotency-key, if-match, if-none-match, x-api-key, x-csrf-token, "
+            b"x-request-id"
+        ),
     ),
     (b"access-control-max-age", b"%d" % _MAX_AGE_SECONDS),
 )
@@ -76,6 +80,8 @@ class Browsers:
         origin = fields.get(b"origin")
         if origin is not None and self._is_named(origin):
             headers += [(b"access-control-allow-origin", origin), _EXPOSED]
+            if origin.lower() in self._origins:
+                headers.append(_WITH_COOKIES)
         return headers
 
     def preflight(self, scope: Scope, fields: dict[bytes, bytes]) -> RawHeaders | None:
@@ -92,6 +98,15 @@ class Browsers:
             return True
         own = fields.get(b"host", b"").lower()
         return bool(own) and origin.lower().partition(b"://")[2] == own
+
+    def is_trusted(self, fields: dict[bytes, bytes]) -> bool:
+        """Whether the browser says that a page of our own is asking, or one named by itself: what may act by cookie."""
+        origin = fields.get(b"origin")
+        if origin is None:
+            return fields.get(b"sec-fetch-site") == b"same-origin"
+        own = fields.get(b"host", b"").lower()
+        is_own = bool(own) and origin.lower().partition(b"://")[2] == own
+        return is_own or origin.lower() in self._origins
 
     def _is_named(self, origin: bytes) -> bool:
         return self._any or origin.lower() in self._origins

@@ -11,11 +11,14 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from actors.runtime.entity import Actor
-from domain.errors import FieldError, Invalid, PreconditionFailed, Unauthenticated, invalid_field
+from domain.errors import FieldError, Invalid, PreconditionFailed, invalid_field
 from domain.ids import derived_command_id
+from serve.platform.cookies import changes, check_csrf
+from serve.platform.credentials import by_cookie, verified_by
 from serve.platform.edge import CORRELATION, FIELDS, INSTANCE, SUBJECT, VERIFIED
 from serve.platform.errors import PayloadTooLargeError, RequestTimeoutError, UnsupportedMediaTypeError
 from serve.platform.problems import RawHeaders
+from services.scopes import check_request
 from services.tokens import Verified
 
 if TYPE_CHECKING:
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 
 _HASH_BYTES: Final = 16
 _FORM_FIELDS_MAX: Final = 64
-_BEARER: Final = b"bearer "
 _ESCAPED_NUL: Final = b"\\u0000"
 _ANY_VERSION: Final = -1
 _WITHOUT_CONTENT: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
@@ -79,17 +81,24 @@ class Call(Request):
         self.verified: Verified = _UNVERIFIED
         self.raw_body = b""
 
-    def authenticate(self) -> None:
-        """Read the Bearer token into `actor`. Raises `Unauthenticated`."""
+    async def authenticate(self) -> None:
+        """Whose token, key or cookie it is, into `verified` and `actor`; and whether that may be used for this.
+
+        Raises `Unauthenticated`, `Forbidden` (`scope_missing`, `csrf_failed`).
+        """
         verified = self.scope.get(VERIFIED)
         if verified is None:
-            field = self.fields.get(b"authorization", b"")
-            if field[:7].lower() != _BEARER:
-                raise Unauthenticated("An access token is required: `Authorization: Bearer …`.", code="token_missing")
-            verified = self.runtime.tokens.verify(field[7:].strip().decode("latin-1"))
+            accounts = self.runtime.accounts
+            verified = await verified_by(
+                self.fields, self.runtime.tokens, None if accounts is None else accounts.key_check
+            )
         self.verified = verified
         self.actor = verified.actor
         self.scope[SUBJECT] = verified.actor.subject
+        if verified.scopes is not None:
+            check_request(verified.scopes, self.method, self.scope["path"])
+        if by_cookie(self.fields) and changes(self.method):
+            check_csrf(self.runtime.tokens.csrf, self.runtime.browsers, self.fields, verified.login)
 
     async def read_body(self) -> bytes:
         """The JSON body. Raises `PayloadTooLargeError`, `RequestTimeoutError`, `UnsupportedMediaTypeError`."""

@@ -17,15 +17,15 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 from starlette.types import Scope
 
-from domain.errors import Failure, Unauthenticated
+from domain.errors import Failure
 from serve.platform.addresses import Networks, client_address, networks_of
+from serve.platform.credentials import Keys, at_hand
 from serve.platform.edge import FIELDS, VERIFIED, Verdict
 from services.tokens import Tokens
 from storage.bus import BusAway
 from storage.rate_limits import Counters, Grant, MemoryCounters
 from storage.settings import Settings
 
-BEARER: Final = b"bearer "
 LEASE_SECONDS: Final = 10.0
 LEASE_MAX: Final = 100
 """Requests granted to one process at a time, at most a tenth of the quota."""
@@ -96,7 +96,9 @@ class RateLimiter:
         limits: RateLimits,
         registry: CollectorRegistry,
         clock: Callable[[], float] = time.monotonic,
+        keys: Keys | None = None,
     ) -> None:
+        self._keys = keys
         self._counters = counters
         self._alone = MemoryCounters()
         self._tokens = tokens
@@ -114,24 +116,20 @@ class RateLimiter:
         if path in _UNLIMITED:
             return None
         limits = self._limits
-        subject = self._subject(scope)
+        policies: tuple[Policy, ...]
+        verified, unknown_key = at_hand(scope[FIELDS], self._tokens, self._keys)
+        subject = ""
+        if verified is not None:
+            scope[VERIFIED] = verified
+            subject = verified.subject
         if path.startswith(limits.auth_prefix) and scope["method"] == "POST":
-            policies: tuple[Policy, ...] = (limits.auth,) if subject else (limits.auth, limits.burst, limits.anonymous)
+            policies = (limits.auth,) if subject else (limits.auth, limits.burst, limits.anonymous)
             return await self._take(_hashed(client_address(scope, limits.trusted)), policies)
         if subject:
             return await self._take(subject, (limits.subject,))
-        return await self._take(_hashed(client_address(scope, limits.trusted)), (limits.burst, limits.anonymous))
-
-    def _subject(self, scope: Scope) -> str:
-        field: bytes = scope[FIELDS].get(b"authorization", b"")
-        if field[:7].lower() != BEARER:
-            return ""
-        try:
-            verified = self._tokens.verify(field[7:].strip().decode("latin-1"))
-        except Unauthenticated:
-            return ""  # the route says what is wrong with it
-        scope[VERIFIED] = verified
-        return verified.actor.subject
+        # A key that is not known here yet is looked up: of its owner's requests this is one in half a minute.
+        policies = (limits.burst,) if unknown_key else (limits.burst, limits.anonymous)
+        return await self._take(_hashed(client_address(scope, limits.trusted)), policies)
 
     async def _take(self, client: str, policies: tuple[Policy, ...]) -> Verdict:
         now, told = self._clock(), []

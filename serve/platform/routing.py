@@ -111,7 +111,7 @@ class ApiRoute(APIRoute):
     async def _answer(self, call: Call) -> Answer:
         arguments: dict[str, Any] = {}
         if self.authenticated:
-            call.authenticate()
+            await call.authenticate()
         path_params = call.scope["path_params"]
         for name in self._ids:
             value = path_params[name]

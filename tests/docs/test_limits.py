@@ -7,6 +7,7 @@ from actors.runtime.limits import DEFAULTS as RUNTIME
 from realtime.client.limits import DEFAULTS as CLIENT
 from realtime.limits import DEFAULTS as REALTIME
 from serve.limits import DEFAULTS as GATEWAY
+from services.accounts.key_limits import DEFAULTS as KEYS
 from services.accounts.limits import DEFAULTS as ACCOUNTS
 from tests.docs.pages import rows, section
 
@@ -15,6 +16,7 @@ PLACES = {
     "docs/protocol.md": REALTIME,
     "docs/api.md": GATEWAY,
     "docs/accounts.md": ACCOUNTS,
+    "docs/api-keys.md": KEYS,
     "docs/devices.md": CLIENT,
 }
 
