@@ -1,6 +1,7 @@
-"""`atrium user create`: the first admin of an installation."""
+"""`atrium user`: the first admin of an installation, and what they do who have lost their second factors."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from services.accounts.accounts import Accounts, postgres_stores
 from services.audit import Audit
 from services.tokens import Tokens
+from storage.accounts.factor_records import TotpRecord
 from storage.data_keys import open_key_ring
 from storage.db import Database
 from storage.settings import Settings
@@ -25,10 +27,14 @@ ADMIN = ("--email", "ada@example.test", "--name", "Ada", "--admin")
 
 
 def _create(data: Path, url: str, password: str, *more: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "cluster", "user", "create", *ADMIN, "--password-stdin", "--data", str(data), *more]
+    return _run(data, url, "create", *ADMIN, "--password-stdin", *more, given=f"{password}\n")
+
+
+def _run(data: Path, url: str, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "cluster", "user", *command, "--data", str(data)]
     environment = os.environ | {"DATABASE_URL": url}
     return subprocess.run(
-        argv, input=f"{password}\n", capture_output=True, text=True, check=False, timeout=60, cwd=ROOT, env=environment
+        argv, input=given, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT, env=environment
     )
 
 
@@ -53,3 +59,22 @@ async def test_the_first_admin_logs_in_and_runs_the_platform(tmp_path: Path, dat
         await accounts.close()
         await database.close()
     assert tokens.verify(opened.access_token).actor.runs_platform()
+
+
+async def test_an_admin_who_lost_their_factors_gets_in_again(tmp_path: Path, database_url: str) -> None:
+    made = await asyncio.to_thread(_create, tmp_path, database_url, PASSWORD, "--json")
+    user_id = json.loads(made.stdout)["id"]
+    database, clock = Database(database_url, Settings(data_dir=tmp_path)), ManualClock()
+    stores = postgres_stores(database, await open_key_ring(database_url, tmp_path / "keys", None))
+    app = TotpRecord(id=user_id, user_id=user_id, name="", secret="A" * 32, created_at_ms=clock.now_ms())
+    try:
+        assert await stores.factors.put_totp(app)
+        await stores.factors.confirm_totp(app.id, 1, (b"#" * 32,), clock.now_ms())
+        reset = ("reset-factors", "--reason", "phone lost", "--json", "--email")
+        nobody = await asyncio.to_thread(_run, tmp_path, database_url, *reset, "bob@example.test")
+        assert (nobody.returncode, "no account" in nobody.stderr) == (2, True)
+        done = await asyncio.to_thread(_run, tmp_path, database_url, *reset, "ada@example.test")
+        assert json.loads(done.stdout) == {"removed": 1}, done.stderr
+        assert await stores.factors.kinds(user_id) == frozenset()
+    finally:
+        await database.close()
