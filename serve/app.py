@@ -23,7 +23,6 @@ from serve.auth.factors import own as factors_own
 from serve.auth.factors import people as factors_people
 from serve.auth.factors import router as factors
 from serve.auth.keys import router as api_keys
-from serve.auth.keys import router as api_keys
 from serve.auth.oidc import own as identities
 from serve.auth.oidc import router as oidc
 from serve.auth.passkeys import own as passkeys_own
@@ -48,7 +47,6 @@ from serve.orders.routes import public as orders_public
 from serve.orders.routes import router as orders
 from serve.organizations.members import router as members
 from serve.organizations.routes import router as organizations
-from serve.organizations.service_accounts import router as service_accounts
 from serve.organizations.service_accounts import router as service_accounts
 from serve.platform.edge import API_PREFIX, CORRELATION, INSTANCE, Edge
 from serve.platform.problems import Problem, problem, title_of
@@ -76,7 +74,7 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "organizations": (organizations, members, service_accounts),
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
-    "auth": (auth, auth_own, api_keys, api_keys, factors, factors_own, passkeys, passkeys_own),
+    "auth": (auth, auth_own, api_keys, factors, factors_own, passkeys, passkeys_own),
     "users": (users, people, export, factors_people),
     "identities": (oidc, identities),
     "jobs": (jobs,),

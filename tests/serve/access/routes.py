@@ -225,27 +225,6 @@ PROBES: Final[dict[str, Probe]] = {
         ("service_key",), {}
     ),
     "DELETE /organizations/{organization_id}/service-accounts/{service_id}/keys/{key_id}": Probe(("service_key",)),
-    "GET /auth/api-keys": Probe(("api_key",)),
-    "POST /auth/api-keys": Probe(("accounts",), {"name": "CI", "scopes": ["orders:read"]}),
-    "POST /auth/api-keys/{key_id}/rotate": Probe(("api_key",), {}),
-    "DELETE /auth/api-keys/{key_id}": Probe(("api_key",)),
-    "GET /organizations/{organization_id}/service-accounts": Probe(("service",)),
-    "POST /organizations/{organization_id}/service-accounts": Probe((), {"name": "Lab", "roles": ["provider"]}),
-    "GET /organizations/{organization_id}/service-accounts/{service_id}": Probe(("service",)),
-    "PUT /organizations/{organization_id}/service-accounts/{service_id}": Probe(
-        ("service",), {"name": "Lab", "roles": ["billing"]}
-    ),
-    "DELETE /organizations/{organization_id}/service-accounts/{service_id}": Probe(("service",)),
-    "POST /organizations/{organization_id}/service-accounts/{service_id}/suspend": Probe(("service",), _REASON),
-    "POST /organizations/{organization_id}/service-accounts/{service_id}/reinstate": Probe(("service",)),
-    "GET /organizations/{organization_id}/service-accounts/{service_id}/keys": Probe(("service_key",)),
-    "POST /organizations/{organization_id}/service-accounts/{service_id}/keys": Probe(
-        ("service",), {"name": "CI", "scopes": ["rooms:read"]}
-    ),
-    "POST /organizations/{organization_id}/service-accounts/{service_id}/keys/{key_id}/rotate": Probe(
-        ("service_key",), {}
-    ),
-    "DELETE /organizations/{organization_id}/service-accounts/{service_id}/keys/{key_id}": Probe(("service_key",)),
     "GET /users/profile": Probe(("accounts",)),
     "PUT /users/profile": Probe(("accounts",), {"name": "A", "locale": "en", "time_zone": "UTC"}),
     "POST /users/profile/email": Probe(("accounts",), {"email": "a@example.test", "password": PASSWORD}),

@@ -245,23 +245,6 @@ class World:
         await self.make("oneself")
         put_export(self.house, ALICE)
 
-    async def _api_key(self) -> None:
-        await self.make("accounts")
-        alice = next(one for one in PEOPLE if one.subject == ALICE)
-        made = await self.done(alice, "POST", "/auth/api-keys", {"name": "CI", "scopes": ["orders:read"]})
-        self.ids["key_id"] = made["id"]
-
-    async def _service(self) -> None:
-        path = f"/organizations/{CLINIC}/service-accounts"
-        made = await self.done(ADA, "POST", path, {"name": "Lab", "roles": ["provider"]})
-        self.ids["service_id"] = made["id"]
-
-    async def _service_key(self) -> None:
-        await self.make("service")
-        path = f"/organizations/{CLINIC}/service-accounts/{self.ids['service_id']}/keys"
-        made = await self.done(ADA, "POST", path, {"name": "CI", "scopes": ["rooms:read"]})
-        self.ids["key_id"] = made["id"]
-
     # -- charting ---------------------------------------------------------------------------------
 
     async def _document(self, **changes: Any) -> None:
