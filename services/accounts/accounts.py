@@ -85,7 +85,7 @@ class Accounts:
         self.services = ServiceAccounts(stores.keys, revocations, audit, clock)
         self.profiles = Profiles(stores.users, clock)
         self.personal = PersonalSettings(stores.people, self.profiles, clock, limits)
-        self.people = People(stores, revocations, audit, clock, limits)
+        self.people = People(stores, revocations, post, audit, clock, limits)
 
     async def close(self) -> None:
         await self.background.close()

@@ -19,6 +19,7 @@ from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
 from services.audit import OPERATIONS, OWN, READ, SEARCH, Audit, Seen
 from services.lookups import Clock
+from services.mail.post import Post
 from storage.accounts.records import Changed, MembershipRecord, UserRecord, UserStatus
 
 ACCOUNT_ROLES: Final = frozenset({"customer", "courier", ADMIN})
@@ -43,9 +44,16 @@ class People:
     each other's names and roles; nobody else that there is such a person."""
 
     def __init__(
-        self, stores: AccountStores, revocations: Revocations, audit: Audit, clock: Clock, limits: AccountLimits
+        self,
+        stores: AccountStores,
+        revocations: Revocations,
+        post: Post,
+        audit: Audit,
+        clock: Clock,
+        limits: AccountLimits,
     ) -> None:
         self._stores = stores
+        self._post = post
         self._revocations = revocations
         self._audit = audit
         self._clock = clock
@@ -153,7 +161,8 @@ class People:
         _check_reason(reason)
         allowed = (UserStatus.SUSPENDED, UserStatus.DELETED)
         user = await self._user(user_id)
-        if user.status is UserStatus.DELETED and self.erased_after_ms(user) <= self._clock.now_ms():
+        gone = not user.email or self.erased_after_ms(user) <= self._clock.now_ms()
+        if user.status is UserStatus.DELETED and gone:
             raise NotFound("There is no such person.")
         status = UserStatus.ACTIVE if user.verified_at_ms else UserStatus.PENDING
         await self._change(actor, user_id, allowed, status, reason, correlation)
@@ -161,7 +170,8 @@ class People:
 
     async def delete(self, actor: Actor, user_id: str, correlation: str = "") -> UserRecord:
         """They are shut out at once, and erased when `erased_after_ms` is over; until then an admin may reinstate them,
-        and nobody else gets their address. By oneself, who has just proved it, or the platform's admins.
+        and nobody else gets their address, to which it is told. By oneself, who has just proved it, or the platform's
+        admins.
 
         Raises `NotFound`, `Conflict` (`last_admin`).
         """
@@ -169,16 +179,13 @@ class People:
             self._platform_only(actor)
         allowed = (UserStatus.ACTIVE, UserStatus.SUSPENDED, UserStatus.PENDING)
         await self._change(actor, user_id, allowed, UserStatus.DELETED, "", correlation)
-        return await self._user(user_id)
+        user = await self._user(user_id)
+        self._post.send("account_deleted", user.email, user.locale)
+        return user
 
     def erased_after_ms(self, user: UserRecord) -> int:
         """When the grace of a deleted account is over."""
         return user.deleted_at_ms + self._limits.deletion_grace_seconds * SECOND_MS
-
-    async def due_for_erasure(self, limit: int) -> Sequence[str]:
-        """Whose grace is over, the first first: to be erased."""
-        before = self._clock.now_ms() - self._limits.deletion_grace_seconds * SECOND_MS
-        return await self._stores.people.due_for_erasure(before, limit)
 
     async def seal_names(self) -> None:
         """Seal all names that an older release kept in clear."""

@@ -47,8 +47,5 @@ class PeopleStore(Protocol):
         """Exactly these, of somebody who has one there; access tokens of before are outdated. The organization's last
         admin stays one."""
 
-    async def due_for_erasure(self, deleted_before_ms: int, limit: int) -> Sequence[str]:
-        """Who was deleted before this moment, the first first."""
-
     async def seal_names(self, limit: int) -> int:
         """Seal names that an older release kept in clear; how many were."""

@@ -151,15 +151,9 @@ class PeopleTables:
             await write_revocations(session, [up_to(user_id, Ending.OUTDATED, now_ms)])
         return Changed.DONE
 
-    async def due_for_erasure(self, deleted_before_ms: int, limit: int) -> Sequence[str]:
-        query = select(User.id).where(
-            User.status == UserStatus.DELETED.value, User.deleted_at <= from_ms(deleted_before_ms)
-        )
-        async with self._database.session() as session:
-            return (await session.scalars(query.order_by(User.deleted_at).limit(limit))).all()
-
     async def seal_names(self, limit: int) -> int:
-        query = select(User).where(User.profile.is_(None)).limit(limit).with_for_update(skip_locked=True)
+        left = select(User).where(User.profile.is_(None), User.name != "")
+        query = left.limit(limit).with_for_update(skip_locked=True)
         await self._vault.blind(())  # reads the key, in a transaction of its own
         async with self._database.session() as session:
             rows = (await session.scalars(query)).all()

@@ -79,6 +79,9 @@ async def test_names_of_an_older_release_are_sealed_and_then_found(database):
     assert "Older" not in await everything(database)
     assert (await stores.users.user(people[0].id)) == people[0]
     assert len(await find(stores, "older")) == 5
+    async with database.session() as session:  # as an erasure leaves them
+        await session.execute(update(User).where(User.id == people[0].id).values(name="", profile=None))
+    assert await stores.people.seal_names(3) == 0
 
 
 async def test_positions_that_ran_out_are_deleted_when_somebody_gives_theirs(database):

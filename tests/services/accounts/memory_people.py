@@ -86,11 +86,6 @@ class MemoryPeople:
         self._change(user_id)
         return Changed.DONE
 
-    async def due_for_erasure(self, deleted_before_ms: int, limit: int) -> Sequence[str]:
-        gone = [one for one in self._users.by_id.values() if one.status is UserStatus.DELETED]
-        due = sorted((one.deleted_at_ms, one.id) for one in gone if one.deleted_at_ms <= deleted_before_ms)
-        return [id_ for _, id_ in due[:limit]]
-
     async def seal_names(self, limit: int) -> int:
         return 0
 

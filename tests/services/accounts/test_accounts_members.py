@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.runtime.entity import Actor
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.ids import new_id
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 
@@ -69,3 +69,12 @@ async def test_the_last_admin_stays_also_when_two_remove_each_other_at_once(peop
     results = await asyncio.gather(*(members.remove(PLATFORM, CLINIC, id_) for id_ in ids), return_exceptions=True)
     assert [type(one) for one in results if one is not None] == [Conflict]
     assert len(await members.list(PLATFORM, CLINIC, "", 10)) == 1
+
+
+async def test_an_organizations_admins_give_themselves_nothing_the_platforms_may(people):
+    user_id = await people.join("ada@example.test")
+    await people.accounts.members.add(PLATFORM, CLINIC, "admin", user_id=user_id)
+    with pytest.raises(Forbidden, match="own_roles"):
+        await people.accounts.members.add(Actor(user_id, ("admin",), (CLINIC,)), CLINIC, "provider", user_id=user_id)
+    await people.accounts.members.add(Actor(user_id, ("admin",)), CLINIC, "billing", user_id=user_id)
+    assert await people.accounts.members.of_user(user_id) == {CLINIC: ("admin", "billing")}
