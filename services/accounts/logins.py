@@ -81,7 +81,8 @@ class Logins:
     ) -> Opened:
         """The login of an active person who has proved by one factor to be themselves; `amr` says by which.
 
-        `auth_time_ms` as for `open`; whoever is asked for a second factor proves themselves with that. Raises as `open`, and `Unauthenticated` with code `mfa_required` when they have second factors:
+        `auth_time_ms` as for `open`; whoever is asked for a second factor proves themselves with that.
+        Raises as `open`, and `Unauthenticated` with code `mfa_required` when they have second factors:
         its `challenge` is for `finish`.
         """
         if MFA not in amr and await self._factors.kinds(user.id):
@@ -96,7 +97,7 @@ class Logins:
         """A login that was begun, by a code. Raises like `SecondFactors.prove` and `open`, and `Unauthenticated` with
         code `challenge_spent`."""
         user = await self._stores.users.user(challenge.user_id)
-        if user is None:
+        if user is None or user.status is UserStatus.DELETED:
             raise mfa_failed()
         await self._factors.prove(check_active(user), code)
         await self._grant(user, challenge.organization_id)
