@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from actors.runtime.tallies import KindTally, Latency
+from actors.runtime.tallies import KindTally
 
 if TYPE_CHECKING:
     from actors.runtime.host import Host
@@ -136,13 +136,6 @@ def host_samples(host: "Host") -> list[Sample]:
         samples += [
             Sample("atrium_host_commands", (kind, outcome), count(tally)) for outcome, count in _OUTCOMES.items()
         ]
-        samples.append(_histogram("atrium_host_commit_duration_seconds", (kind,), tally.commits))
+        commits = tally.commits
+        samples.append(Sample("atrium_host_commit_duration_seconds", (kind,), commits.total, commits.cumulative()))
     return samples
-
-
-def _histogram(family: str, labels: tuple[str, ...], latency: Latency) -> Sample:
-    buckets, seen = [], 0
-    for bound, count in zip((*latency.bounds, float("inf")), latency.counts, strict=True):
-        seen += count
-        buckets.append((bound, float(seen)))
-    return Sample(family, labels, latency.total, buckets)

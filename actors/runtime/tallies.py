@@ -1,6 +1,7 @@
 """What a host counts, per entity kind: plain integers, because they are counted in every turn."""
 
 from bisect import bisect_left
+from itertools import accumulate
 from typing import Final
 
 COMMIT_SECONDS_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -19,6 +20,10 @@ class Latency:
     def observe(self, seconds: float) -> None:
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
+
+    def cumulative(self) -> list[tuple[float, float]]:
+        """(upper bound, how many were at most that), as Prometheus counts; the last bound is infinite."""
+        return list(zip((*self.bounds, float("inf")), map(float, accumulate(self.counts)), strict=True))
 
 
 class KindTally:

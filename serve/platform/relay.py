@@ -117,9 +117,14 @@ def _metric(name: str, family: Family, of_host: bool) -> Metric:
     return metric
 
 
+def bound_text(bound: float) -> str:
+    """The upper bound of a bucket as Prometheus writes it."""
+    return "+Inf" if bound == _ABOVE_ALL else repr(bound)
+
+
 def _add(metric: Metric, labels: Sequence[str], sample: Sample) -> None:
     if isinstance(metric, HistogramMetricFamily):
-        buckets = [("+Inf" if bound == _ABOVE_ALL else repr(bound), count) for bound, count in sample.buckets]
+        buckets = [(bound_text(bound), count) for bound, count in sample.buckets]
         metric.add_metric(labels, buckets, sample.value)
     elif isinstance(metric, CounterMetricFamily | GaugeMetricFamily):
         metric.add_metric(labels, sample.value)

@@ -1,16 +1,10 @@
 """Counts of what stands in the tables, on the real journal."""
 
-import msgspec
 import pytest
 from sqlalchemy import text
 
-from actors.order_status import OrderStatus
-from actors.room_status import RoomStatus
-from jobs.standing import Standing, samples_of
 from storage.db import Database
-from storage.figures import FigureTables, OrderFigures, StoredFigures
-
-NOTHING = StoredFigures(reactions=(), reminders_overdue=0, quarantined=0, conflicts=0, sessions={}, rooms={}, orders=())
+from storage.figures import FigureTables, OrderFigures
 
 STANDING = """
 INSERT INTO reaction_cursors (name) VALUES ('topics');
@@ -41,36 +35,3 @@ async def test_what_stands_in_the_tables_is_counted(database: Database) -> None:
         OrderFigures("cancelled", "EUR", 1, 100),
         OrderFigures("placed", "EUR", 2, 200),
     ]
-
-
-def test_revenue_is_of_orders_that_were_paid_for_and_not_called_off_by_currency() -> None:
-    orders = tuple(OrderFigures(status, "EUR", 1, 10) for status in OrderStatus)
-    yen = OrderFigures(OrderStatus.DELIVERED, "JPY", 2, 700)
-    stored = msgspec.structs.replace(NOTHING, orders=(*orders, yen))
-    found = {(one.family, one.labels): one.value for one in samples_of(stored)}
-    assert found["atrium_revenue_last_day_minor_units", ("EUR",)] == 10 * (len(OrderStatus) - 4)
-    assert found["atrium_revenue_last_day_minor_units", ("JPY",)] == 700
-    assert found["atrium_orders_last_day", ("delivered",)] == 3
-
-
-def test_each_status_has_a_figure_also_when_nothing_is_in_it() -> None:
-    found = {one.labels for one in samples_of(NOTHING) if one.family == "atrium_rooms"}
-    assert found == {(status,) for status in RoomStatus}
-
-
-async def test_figures_that_cannot_be_read_are_not_shown_as_they_were() -> None:
-    class Away:
-        away = False
-
-        async def read(self) -> StoredFigures:
-            if self.away:
-                raise ConnectionError
-            return NOTHING
-
-    source = Away()
-    standing = Standing(source)
-    await standing.read()
-    assert standing.samples
-    source.away = True
-    await standing.read()
-    assert standing.samples == []
