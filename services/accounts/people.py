@@ -61,7 +61,8 @@ class People:
 
     async def get(self, actor: Actor, user_id: str, correlation: str = "") -> Found:
         """Raises `NotFound` for all that the actor may not see. Another one's eyes are in the audit trail."""
-        found = self._seen(actor, await self._stores.users.user(user_id), await self._held(user_id))
+        user, held = await self._stores.users.user(user_id), await self._stores.members.memberships(user_id)
+        found = self._seen(actor, user, held)
         if found is None:
             raise NotFound("There is no such person.")
         if actor.subject != user_id:
@@ -89,7 +90,8 @@ class People:
             organizations = None if actor.runs_platform() else actor.organizations
             users = list(await self._stores.people.search(words, organizations, after_id, limit + 1))
         page = users[:limit]
-        seen = [self._seen(actor, user, await self._held(user.id)) for user in page]
+        held = await self._held([user.id for user in page])
+        seen = [self._seen(actor, user, held.get(user.id, ())) for user in page]
         found = [each for each in seen if each is not None and (each.whole or "@" not in query)]
         await self._note(actor, found, SEARCH, correlation)
         return found, page[-1].id if len(users) > limit else None
@@ -238,8 +240,11 @@ class People:
             raise NotFound("There is no such person.")
         return user
 
-    async def _held(self, user_id: str) -> Sequence[MembershipRecord]:
-        return await self._stores.members.memberships(user_id)
+    async def _held(self, user_ids: Sequence[str]) -> dict[str, list[MembershipRecord]]:
+        held: dict[str, list[MembershipRecord]] = {}
+        for each in await self._stores.people.memberships(user_ids) if user_ids else ():
+            held.setdefault(each.user_id, []).append(each)
+        return held
 
     def _seen(self, actor: Actor, user: UserRecord | None, held: Sequence[MembershipRecord]) -> Found | None:
         """What the actor may see of somebody; None: nothing."""

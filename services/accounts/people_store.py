@@ -7,7 +7,7 @@ database is away. `expected` is the version a person must be at, -1 for any; eac
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from storage.accounts.records import Changed, PositionRecord, UserRecord, UserStatus
+from storage.accounts.records import Changed, MembershipRecord, PositionRecord, UserRecord, UserStatus
 
 
 class PeopleStore(Protocol):
@@ -28,6 +28,9 @@ class PeopleStore(Protocol):
     ) -> Sequence[UserRecord]:
         """People, active or suspended, with a word in their name that begins with each of `words`
         (`domain.search_words.words_of`), who have a role at one of the organizations (None: anywhere), by id."""
+
+    async def memberships(self, user_ids: Sequence[str]) -> Sequence[MembershipRecord]:
+        """Of all of these, by person, organization and role."""
 
     async def set_status(
         self, user_id: str, allowed: Sequence[UserStatus], status: UserStatus, *, expected: int, now_ms: int

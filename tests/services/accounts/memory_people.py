@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from domain.search_words import beginnings_of
-from storage.accounts.records import Changed, PositionRecord, UserRecord, UserStatus
+from storage.accounts.records import Changed, MembershipRecord, PositionRecord, UserRecord, UserStatus
 
 
 class MemoryPeople:
@@ -43,6 +43,13 @@ class MemoryPeople:
             and (organization_ids is None or one.id in there)
         ]
         return found[:limit]
+
+    async def memberships(self, user_ids: Sequence[str]) -> Sequence[MembershipRecord]:
+        return [
+            MembershipRecord(user_id=row[0], organization_id=row[1], role=row[2])
+            for row in sorted(self._members.rows)
+            if row[0] in user_ids
+        ]
 
     async def set_status(
         self, user_id: str, allowed: Sequence[UserStatus], status: UserStatus, *, expected: int, now_ms: int
