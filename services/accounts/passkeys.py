@@ -40,7 +40,7 @@ from services.audit import Audit
 from services.lookups import Clock
 from services.tokens import MFA
 from storage.accounts.factor_records import ChallengeRecord, PasskeyRecord, Purpose
-from storage.accounts.records import UserRecord
+from storage.accounts.records import UserRecord, UserStatus
 from storage.accounts.secret_tokens import new_token
 
 BY_PASSKEY: Final = ("pop", MFA)
@@ -189,7 +189,7 @@ class Passkeys:
             )
             raise _refused()
         user = await self._stores.users.user(passkey.user_id)
-        if user is None:
+        if user is None or user.status is UserStatus.DELETED:
             raise _refused()
         return check_active(user)
 

@@ -187,11 +187,13 @@ async def test_reauthenticating_by_a_passkey_of_ones_own(people):
         await logins.reauthenticate_by_passkey(actor, device.get(await passkeys.login_options(), user_handle=""))
 
 
-async def test_who_is_suspended_does_not_get_in_by_a_passkey(people):
+async def test_who_is_suspended_or_deleted_does_not_get_in_by_a_passkey(people):
     user_id, device = await with_passkey(people)
     await people.accounts.people.suspend(Actor(new_id(), ("admin",)), user_id, "fraud")
     with pytest.raises(Forbidden, match="account_suspended"):
         await proved(people, device)
+    await people.accounts.people.delete(Actor(new_id(), ("admin",)), user_id)
+    await refused(people, device.get(await people.accounts.passkeys.login_options()))
 
 
 async def test_guests_register_no_passkeys(people):
