@@ -129,7 +129,13 @@ async def test_roles_are_set_as_they_were_seen_and_end_older_tokens(house: House
     assert done.json()["memberships"] == [{"organization_id": CLINIC, "roles": ["billing"]}]
     assert (await house.http.put(path, json=body, headers={**admin, "If-Match": tag})).status_code == 412
     assert (await house.http.get(f"{USERS}/profile", headers=theirs)).status_code == 401
-    for wrong in ({"roles": []}, {"roles": ["owner"]}, {"roles": ["customer"]}, {"roles": ["provider"] * 9}):
+    wrongs: tuple[dict[str, list[str]], ...] = (
+        {"roles": []},
+        {"roles": ["owner"]},
+        {"roles": ["customer"]},
+        {"roles": ["provider"] * 9},
+    )
+    for wrong in wrongs:
         refused = await house.http.put(path, json={**body, **wrong}, headers=admin)
         assert refused.status_code == 422, wrong
 
