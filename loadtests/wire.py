@@ -4,6 +4,7 @@ Pings and requests for a fresh token are answered here; everything else is for w
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -82,7 +83,7 @@ class Endpoint:
         self.decode = msgspec.msgpack.Decoder(Message).decode if binary else msgspec.json.Decoder(Message).decode
 
 
-class Wire(asyncio.Protocol):
+class Wire(asyncio.Protocol, ABC):
     """Derive from it: `opened` (say hello), `heard`, `ended` (close frame), `broken` (nonsense), `lost` (the last)."""
 
     def __init__(self, endpoint: Endpoint, token: str) -> None:
@@ -94,21 +95,21 @@ class Wire(asyncio.Protocol):
 
     # -- for those who derive -------------------------------------------------------------------------------------
 
+    @abstractmethod
     def opened(self) -> None:
         """The server has switched protocols."""
-        raise NotImplementedError
 
-    def heard(self, message: Message) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def heard(self, message: Message) -> None: ...
 
-    def ended(self, code: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def ended(self, code: int) -> None: ...
 
-    def broken(self, error: Exception) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def broken(self, error: Exception) -> None: ...
 
-    def lost(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def lost(self) -> None: ...
 
     async def connect(self) -> None:
         """Raises `OSError`."""

@@ -5,11 +5,10 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import msgspec
 import structlog
 
 from actors.runtime.entity import Actor
-from domain.errors import AtriumError, Temporary, Unauthenticated
+from domain.errors import AtriumError, Temporary
 from domain.ids import is_uuid
 from realtime import codes
 from realtime.channels import Scope, narrowed, shows_presence
@@ -30,11 +29,11 @@ from realtime.frames import (
     Unsubscribe,
     Wanted,
 )
+from realtime.identities import identify, ttl_seconds
 from realtime.outbox import Key
 from realtime.ports import (
     Credentials,
     DeviceKeepsCount,
-    Identity,
     Socket,
 )
 from realtime.redaction import redact
@@ -86,7 +85,7 @@ class Session:
         self._clock = services.clock
         self._hub = services.hub
         self.connection = Connection(codec, scope, services.limits, conn_id, self._clock(), self._newest)
-        self._executor = Executor(self.connection, services.port, self._hub.table.note_origin, services.wall)
+        self._executor = Executor(self.connection, services.port, self._hub.table.origins.note, services.wall)
         self._runner: CommandRunner | None = None
         self._signals: SignalRunner | None = None
         self._device = Device(self, self._executor, services)
@@ -207,7 +206,7 @@ class Session:
         if hello.device_id and not is_uuid(hello.device_id):
             connection.shut(codes.BAD_FRAME, "hello: device_id is not a UUID")
             return
-        identity = await self._authenticate(hello.token)
+        identity = await identify(self._services, self._credentials, hello.token, connection)
         if identity is None:
             return
         self.actor = self._executor.actor = identity.actor
@@ -225,7 +224,7 @@ class Session:
         connection.welcome(
             admission.last_seq,
             resumed=resumed,
-            ttl_seconds=self._ttl(identity),
+            ttl_seconds=ttl_seconds(identity, self._services.wall()),
             wall_ms=self._services.wall(),
             now=clock(),
             session_id=admission.session_id,
@@ -259,7 +258,7 @@ class Session:
             self._services.presence.leave(self, channel)
 
     async def _authenticate_again(self, token: str) -> None:
-        identity = await self._authenticate(token)
+        identity = await identify(self._services, self._credentials, token, self.connection)
         if identity is None:
             return
         if self.actor.subject != identity.actor.subject:
@@ -271,32 +270,7 @@ class Session:
         self.actor = self._executor.actor = identity.actor
         self.ticket = identity.ticket
         self._shown = identity.shown
-        self.connection.renewed(self._ttl(identity), self._clock())
-
-    async def _authenticate(self, token: str) -> Identity | None:
-        credentials = msgspec.structs.replace(self._credentials, token=token)
-        try:
-            identity = await self._services.authenticator.authenticate(credentials)
-        except Unauthenticated as error:
-            expired = error.failure.code in {"token_expired", "token_outdated"}
-            self.connection.shut(codes.TOKEN_EXPIRED if expired else codes.TOKEN_INVALID, error.failure.code)
-            return None
-        except Temporary:
-            self.connection.shut(codes.SHUTDOWN, "the token cannot be checked now")
-            return None
-        except AtriumError as error:
-            self.connection.shut(codes.TOKEN_INVALID, error.failure.code)
-            return None
-        if identity.expires_ms is not None and identity.expires_ms <= self._services.wall():
-            self.connection.shut(codes.TOKEN_EXPIRED, "token_expired")
-            return None
-        return identity
-
-    def _ttl(self, identity: Identity) -> int | None:
-        """Seconds, rounded up."""
-        if identity.expires_ms is None:
-            return None
-        return -((self._services.wall() - identity.expires_ms) // 1000)
+        self.connection.renewed(ttl_seconds(identity, self._services.wall()), self._clock())
 
     def _subscribe(self, channel: str, have: dict[str, int], mode: str, ref: Reference | None) -> None:
         self.spawn(self._subscribed(channel, have, mode, ref))

@@ -15,8 +15,9 @@ from domain.hlc import stamp
 from domain.merge_patch import apply
 from realtime.channels import Ref
 from realtime.feed import NOTHING, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, departed_of, unpack
-from realtime.frames import ChangeFrame, Entry, Origin, Reference, Snapshot, Subscribed
+from realtime.frames import ChangeFrame, Entry, Reference, Snapshot, Subscribed
 from realtime.limits import Limits
+from realtime.origins import Origins
 from realtime.outbox import ASKED
 
 log = structlog.get_logger()
@@ -38,8 +39,7 @@ class Table:
         self._on_gap = on_gap
         self._on_unseen = on_unseen
         self._wall_ms = wall_ms
-        self._origins: dict[bytes, tuple[str, int, int]] = {}
-        self._older_origins: dict[bytes, tuple[str, int, int]] = {}
+        self.origins = Origins(limits.origins_max)
 
     # -- subscriptions ----------------------------------------------------------------------------
 
@@ -191,12 +191,6 @@ class Table:
 
     # -- changes ----------------------------------------------------------------------------------
 
-    def note_origin(self, command_id: bytes, device_id: str, epoch: int, seq: int) -> None:
-        """Remember whose command this is, so that its change can say so."""
-        self._origins[command_id] = (device_id, epoch, seq)
-        if len(self._origins) * 2 > self._limits.origins_max:
-            self._older_origins, self._origins = self._origins, {}
-
     def changed(self, changes: Iterable[Change]) -> None:
         """What hosts published. Isolated: one change that cannot be handled does not stop the others."""
         for change in changes:
@@ -336,8 +330,7 @@ class Table:
             state = unpack(change.patch)
         if state is not None:
             feed.state, feed.state_version = state, version
-        origin = self._origins.get(change.command_id) or self._older_origins.get(change.command_id)
-        by = None if origin is None else Origin(*origin)
+        by = self.origins.of(change.command_id)
         self._emit(feed, Update(version, stamp(change.time_ms), patch=change.patch, state=state, by=by, left=left))
         return True
 

@@ -6,7 +6,6 @@ missed something, and `degraded` says so.
 """
 
 import asyncio
-import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -17,16 +16,14 @@ from typing import Any, Final, Self
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
+
+from storage.redis_link import NO_RETRY, Link, Pause
 
 log = structlog.get_logger()
 
 _GAP: Final = b""
 """A message of no bytes: the publisher had to drop something meant for this channel."""
-_NO_RETRY: Final = Retry(NoBackoff(), 0)
 
 
 class BusAway(ConnectionError):
@@ -65,31 +62,6 @@ class BusHealth(msgspec.Struct, frozen=True):
     reconnects: int
 
 
-class _Link:
-    """One raw connection: who reads and who writes is up to its owner."""
-
-    def __init__(self, url: str, limits: BusLimits) -> None:
-        self._pool: Any = ConnectionPool.from_url(
-            url,
-            protocol=2,
-            socket_connect_timeout=limits.answer_s,
-            socket_timeout=limits.answer_s,
-            retry=_NO_RETRY,
-        )
-        self._connection: Any = None
-
-    async def open(self) -> Any:
-        self._connection = self._pool.make_connection()
-        await self._connection.connect()
-        return self._connection
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            with suppress(RedisError, OSError):
-                await connection.disconnect(nowait=True)
-
-
 class Subscription:
     """A channel listened to until closed, across any number of lost connections."""
 
@@ -104,7 +76,7 @@ class Subscription:
         self._channel = channel
         self._on_message = on_message
         self._on_reconnect = on_reconnect
-        self._link = _Link(bus.url, bus.limits)
+        self._link = Link(bus.url, bus.limits.answer_s)
         self.listening = asyncio.Event()
         self._late = False
         self._closed = False  # `asyncio.wait_for`, which the Redis client sends by, may lose a cancellation
@@ -126,7 +98,7 @@ class Subscription:
             self._bus.subscriptions.remove(self)
 
     async def _run(self) -> None:
-        pause = _Pause(self._bus.limits)
+        pause = Pause(self._bus.limits.backoff_min_s, self._bus.limits.backoff_max_s)
         again = False
         while not self._closed:
             try:
@@ -174,21 +146,6 @@ class Subscription:
             log.exception("bus_callback_failed", channel=self._channel)
 
 
-class _Pause:
-    """Exponential backoff with full jitter."""
-
-    def __init__(self, limits: BusLimits) -> None:
-        self._limits = limits
-        self._next = limits.backoff_min_s
-
-    def reset(self) -> None:
-        self._next = self._limits.backoff_min_s
-
-    async def wait(self) -> None:
-        await asyncio.sleep(random.uniform(self._limits.backoff_min_s, self._next))
-        self._next = min(self._next * 2, self._limits.backoff_max_s)
-
-
 class Bus:
     """One process's way to Redis. Make it with `connect`, on the loop that will use it; `close` it."""
 
@@ -207,13 +164,13 @@ class Bus:
         self._wake = asyncio.Event()
         self.idle = asyncio.Event()  # nothing waits to be published
         self.idle.set()
-        self._link = _Link(url, self.limits)
+        self._link = Link(url, self.limits.answer_s)
         self._client: Redis = Redis.from_url(
             url,
             protocol=2,
             socket_connect_timeout=self.limits.answer_s,
             socket_timeout=self.limits.answer_s,
-            retry=_NO_RETRY,
+            retry=NO_RETRY,
         )
         self.subscriptions: list[Subscription] = []
         self._closed = False
@@ -275,7 +232,7 @@ class Bus:
         return subscription
 
     async def _publish_forever(self) -> None:
-        pause = _Pause(self.limits)
+        pause = Pause(self.limits.backoff_min_s, self.limits.backoff_max_s)
         connection: Any = None
         while not self._closed:
             await self._wake.wait()

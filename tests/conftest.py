@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 import redis
 import structlog
+from hypothesis import HealthCheck, settings
 
 from domain.ids import new_id
 from storage import migrate
@@ -19,6 +20,10 @@ from storage.embedded.redis import EmbeddedRedis
 
 _QUIET = structlog.make_filtering_bound_logger(logging.CRITICAL)
 structlog.configure(wrapper_class=_QUIET)
+
+# No test is timed: on a busy machine an example that is slow says nothing about the code.
+settings.register_profile("atrium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("atrium")
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +75,7 @@ def _logging_as_it_was() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.configure(wrapper_class=_QUIET)
+
+# No test is timed: on a busy machine an example that is slow says nothing about the code.
+settings.register_profile("atrium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("atrium")

@@ -18,7 +18,8 @@ from tests.protocol.vectors import ClientStep, ClientVector, Encoding, Map, unro
 SOON_S: Final = 5.0
 """Within which a client does what is expected of it."""
 QUIET_S: Final = 0.15
-"""For which a client that should do nothing is watched."""
+"""For which a client that should do nothing is watched: of a client in another language nobody can ask what it is up
+to, so this one wait is by the clock."""
 POLL_S: Final = 0.005
 _MAY_COME: Final = ("ack", "presence")
 TOKENS: Final = ["token-1", "token-2", "token-3"]
