@@ -24,7 +24,9 @@ AFFECTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """By part: features that are gone, late or only this gateway's own while it is away. `docs/observability.md`."""
 
-_NOT_RUNNING: Final = text("SELECT count(*) FROM reaction_cursors WHERE held_until < now()")
+_NOT_RUNNING: Final = text(
+    "SELECT count(*) FROM reaction_cursors WHERE held_until < now() - interval '10 seconds'"
+)  # longer than it takes another reactor to take over
 
 
 class ReactionsNotRunningError(Exception):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from loadtests.stack import Stack
@@ -10,8 +11,11 @@ from tests.integration.town import Town
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def stack() -> AsyncIterator[Stack]:
-    async with Stack() as stack:
-        yield stack
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ATRIUM_TRACE_FILE", "true")
+        environment.setenv("ATRIUM_TRACE_RATIO", "0")  # only what a test asks for
+        async with Stack() as stack:
+            yield stack
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

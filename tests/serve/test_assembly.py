@@ -129,7 +129,7 @@ async def test_readiness_tells_when_nobody_runs_the_reactions_and_what_that_mean
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute(
-            "INSERT INTO reaction_cursors (name, holder, held_until) VALUES ('topics', 'gone', now() - interval '1 s')"
+            "INSERT INTO reaction_cursors (name, holder, held_until) VALUES ('topics', 'x', now() - interval '1 hour')"
         )
     finally:
         await connection.close()
