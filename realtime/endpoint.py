@@ -64,22 +64,29 @@ class AsgiSocket:
             raise ConnectionError(str(error)) from error
 
 
-def credentials_of(connection: HTTPConnection, order_id: str = "") -> Credentials:
-    """The upgrade's bearer token and the share link's token (`?share=`); the hello may bring another token."""
+def credentials_of(connection: HTTPConnection, order_id: str = "", cookie: str = "") -> Credentials:
+    """The upgrade's bearer token or `cookie`, and the share link's token (`?share=`); the hello may bring another."""
     header = connection.headers.get("authorization", "")
     bearer = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
-    return Credentials(bearer=bearer, share=connection.query_params.get("share", ""), order_id=order_id)
+    return Credentials(bearer=bearer or cookie, share=connection.query_params.get("share", ""), order_id=order_id)
 
 
 async def serve_socket(
-    asgi: Asgi, receive: Receive, send: Send, gateway: Gateway, scope: Scope, *, order_id: str = ""
+    asgi: Asgi,
+    receive: Receive,
+    send: Send,
+    gateway: Gateway,
+    scope: Scope,
+    *,
+    order_id: str = "",
+    cookie: str = "",
 ) -> None:
     """Accept with the encoding the client prefers and serve it until it is closed.
 
-    A client that offers only subprotocols we do not speak is accepted and closed with 4506, so that it learns why.
+    A client that offers only subprotocols we do not speak is accepted and closed with 4506, so that it learns why. `cookie` is the token of a browser's login, when the page may use it.
     """
     offered = list(asgi.get("subprotocols", []))
-    credentials = credentials_of(HTTPConnection(asgi), order_id)
+    credentials = credentials_of(HTTPConnection(asgi), order_id, cookie)
     asgi["headers"] = []  # the scope lives as long as the socket; who asks for them has asked by now
     codec = negotiate(offered)
     socket = AsgiSocket(receive, send, text=(codec or JSON).text)

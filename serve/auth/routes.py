@@ -8,11 +8,13 @@ import msgspec
 from domain.errors import NotFound
 from domain.times import SECOND_MS, to_rfc3339
 from serve.auth import schemas, shown
+from serve.auth.cookies import check_page, cleared, cookie_answer, refresh_token_of
 from serve.auth.factor_schemas import Reauthenticate
 from serve.platform.caching import KEYS_SECONDS, cacheable
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.routing import Id, api_router, once_by_key, problems, public_router
 from services.accounts.accounts import Accounts
+from services.accounts.logins import Opened
 from services.accounts.registration import NewUser
 
 router = public_router("/auth", "auth")
@@ -21,6 +23,8 @@ own = api_router("/auth", "auth")
 _ACCEPTED: Final = b'{"accepted":true}'
 _WEAK: Final = "The request is not valid, or the password too easy to guess."
 _SPENT: Final = "The token was used, or has run out; or the password is too easy to guess."
+_NO_LOGIN: Final = "There is no login in a cookie."
+_NOT_OURS: Final = "By cookie, and not from a page of ours."
 _LOCKED: Final = "Too many attempts with this address: see `Retry-After`."
 
 
@@ -71,42 +75,61 @@ async def verify_email(call: Call, body: schemas.VerifyEmail) -> Answer:
 
 @router.post(
     "/login",
-    response_model=schemas.LoggedIn,
+    response_model=schemas.LoggedIn | schemas.CookieLogin,
     responses=problems(
         _401="The address or the password is not right; or a second factor is wanted (`mfa_required`, `challenge`).",
-        _403="Not confirmed, suspended, or no member of the organization.",
+        _403="Not confirmed, suspended, no member of the organization; or by cookie, and not from a page of ours.",
         _422="The request is not valid.",
         _429=_LOCKED,
     ),
 )
 async def log_in(call: Call, body: schemas.Login) -> Answer:
-    """A login session for one device: an access token, and a refresh token for the next one."""
+    """A login session for one device: an access token, and a refresh token for the next one; or both in cookies."""
+    if body.cookie:
+        check_page(call)
     opened = await accounts_of(call).logins.login(
         body.email, body.password, device=body.device, organization_id=body.organization_id or ""
     )
-    return json_answer(shown.login_shown(opened, call.runtime.tokens))
+    return _login_answer(call, opened, by_cookie=body.cookie)
 
 
 @router.post(
     "/refresh",
-    response_model=schemas.LoggedIn,
+    response_model=schemas.LoggedIn | schemas.CookieLogin,
     responses=problems(
         _401="The refresh token does not hold: log in again.",
-        _403="No member of the organization.",
+        _403="No member of the organization; or by cookie, and not from a page of ours.",
         _422="The request is not valid.",
     ),
 )
 async def refresh(call: Call, body: schemas.Refresh) -> Answer:
     """The next access and refresh token. The old one is used up; for 10 s it gives the very same successor again."""
-    opened = await accounts_of(call).logins.refresh(body.refresh_token, body.organization_id)
-    return json_answer(shown.login_shown(opened, call.runtime.tokens))
+    accounts = accounts_of(call)
+    if body.cookie:
+        check_page(call)
+    token = await refresh_token_of(call, accounts, body.refresh_token, by_cookie=body.cookie)
+    opened = await accounts.logins.refresh(token, body.organization_id)
+    return _login_answer(call, opened, by_cookie=body.cookie)
 
 
-@router.post("/logout", status_code=204, responses=problems(_422="The request is not valid."))
+@router.post(
+    "/logout",
+    status_code=204,
+    responses=problems(_401=_NO_LOGIN, _403=_NOT_OURS, _422="The request is not valid."),
+)
 async def log_out(call: Call, body: schemas.Logout) -> Answer:
     """End this login, and every access token that it gave."""
-    await accounts_of(call).logins.logout(body.refresh_token)
-    return Answer(status=HTTPStatus.NO_CONTENT)
+    accounts = accounts_of(call)
+    token = await refresh_token_of(call, accounts, body.refresh_token, by_cookie=body.cookie)
+    await accounts.logins.logout(token)
+    answer = Answer(status=HTTPStatus.NO_CONTENT)
+    return cleared(answer) if body.cookie else answer
+
+
+def _login_answer(call: Call, opened: Opened, *, by_cookie: bool) -> Answer:
+    if by_cookie:
+        return cookie_answer(call, accounts_of(call), opened)
+    return json_answer(shown.login_shown(opened, call.runtime.tokens))
 
 
 @router.post(

@@ -94,21 +94,30 @@ class Login(Body):
         "", max_length=DEFAULTS.device_characters_max, description="What its owner calls it; shown in the list."
     )
     organization_id: UuidText | None = Field(None, description="Act for this organization; left out: for oneself.")
+    cookie: bool = Field(
+        default=False, description="For a page in a browser: the tokens come in cookies that no script can read."
+    )
 
 
 class Refresh(Body):
+    """Either `refresh_token`, or `cookie` and `X-CSRF-Token`; with both, the login moves into cookies."""
+
     model_config = _example(refresh_token=_TOKEN_EXAMPLE)
 
-    refresh_token: SecretText
+    refresh_token: SecretText | None = None
+    cookie: bool = False
     organization_id: UuidText | Literal[""] | None = Field(
         None, description='Act for another organization from now on; "": for oneself. Left out: as before.'
     )
 
 
 class Logout(Body):
+    """Either `refresh_token`, or `cookie` and `X-CSRF-Token`."""
+
     model_config = _example(refresh_token=_TOKEN_EXAMPLE)
 
-    refresh_token: SecretText
+    refresh_token: SecretText | None = None
+    cookie: bool = False
 
 
 class ForgotPassword(Body):
@@ -165,6 +174,18 @@ class AccessToken(BaseModel):
 
 class LoggedIn(AccessToken):
     refresh_token: str = Field(description="Good once; the next answer has the next one.")
+    session_id: str
+    user: Account
+
+
+class CookieLogin(BaseModel):
+    """The tokens are in the cookies `__Host-atrium_access` and `__Host-atrium_refresh`."""
+
+    csrf_token: str = Field(description="For `X-CSRF-Token`; also in the cookie `__Host-atrium_csrf`.")
+    expires_in: int = Field(description="Seconds: refresh by then.")
+    subject: str
+    roles: list[str]
+    organizations: list[str]
     session_id: str
     user: Account
 

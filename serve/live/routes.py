@@ -12,6 +12,7 @@ from starlette.types import Scope as Asgi
 from domain.ids import is_uuid
 from realtime.channels import Scope, documentation, live, order_tracking, provider_sync, room_board
 from realtime.endpoint import serve_socket
+from serve.platform.cookies import ACCESS, cookie
 from serve.platform.edge import API_PREFIX, FIELDS
 
 router = APIRouter(prefix=API_PREFIX)
@@ -37,11 +38,14 @@ class _Socket:
 
     def serve(self, scope: Scope, order_id: str = "") -> Awaitable[None]:
         asgi = self._asgi
-        gateway = asgi["app"].state.runtime.live
-        if gateway is None:
+        runtime = asgi["app"].state.runtime
+        if runtime.live is None:
             return _closed(self._send)
-        asgi.pop(FIELDS, None)
-        return serve_socket(asgi, self._receive, self._send, gateway, scope, order_id=order_id)
+        fields = asgi.pop(FIELDS, {})
+        token = cookie(fields, ACCESS) if runtime.browsers.is_trusted(fields) else ""
+        return serve_socket(
+            asgi, self._receive, self._send, runtime.live, scope, order_id=order_id, cookie=token
+        )
 
 
 async def _closed(send: Send) -> None:

@@ -197,6 +197,11 @@ class Logins:
         proved = await self._passkeys.prove_again(actor.subject, credential)
         return await self._again(actor, proved, BY_PASSKEY, login_id, now)
 
+    async def login_id(self, token: str) -> str:
+        """Which login this refresh token is of, "" for none."""
+        login = await self._stores.logins.login_of(token)
+        return "" if login is None else login.id
+
     async def logout(self, token: str) -> None:
         """End the login of this refresh token, used up or not; nothing for an unknown one."""
         login = await self._stores.logins.login_of(token)
