@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 from fastapi import Query
+from fastapi.responses import RedirectResponse
 
 from domain.errors import AtriumError, NotFound
 from domain.times import to_rfc3339
@@ -63,6 +64,7 @@ async def list_providers(call: Call) -> Answer:
 @router.get(
     "/{provider}/start",
     status_code=303,
+    response_class=RedirectResponse,
     responses=problems(_404=_UNKNOWN, _422="The request is not valid, or leads to a foreign page.", _503=_AWAY),
 )
 async def start_login(call: Call, provider: str, query: Annotated[schemas.StartQuery, Query()]) -> Answer:

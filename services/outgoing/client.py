@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 import httpcore
@@ -62,6 +63,7 @@ class Outgoing:
             mounts={} if transport else {"http://": _transport(AddressRule(private, public=False), lookup, limits)},
             timeout=httpx.Timeout(limits.read_seconds, connect=limits.connect_seconds),
             headers={"user-agent": _AGENT, "accept-encoding": "identity"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,
             follow_redirects=False,
         )

@@ -91,7 +91,7 @@ def fuzz(
         headers = {**made, **person.headers(world.house)}
         fields = {key: wanted[key] for key in ("method", "url", "params", "json", "content") if key in wanted}
         if wanted.get("data") is not None:
-            fields["content"] = wanted["data"]
+            fields["data" if isinstance(wanted["data"], dict) else "content"] = wanted["data"]
         try:
             request = http.build_request(headers=headers, **fields)
         except (httpx.InvalidURL, ValueError, UnicodeError):

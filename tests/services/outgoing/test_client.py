@@ -27,11 +27,13 @@ class Script:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.asked: list[str] = []
+        self.heads: list[str] = []
 
     async def serve(self, reader, writer):
         try:
             while head := (await reader.readuntil(b"\r\n\r\n")).decode():
                 self.asked.append(head.partition("\r\n")[0])
+                self.heads.append(head.lower())
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if answer is None:
                     await reader.read()
@@ -66,6 +68,14 @@ async def test_an_answer_comes_back_whatever_its_status():
         reply = await outgoing.get(f"{url}/path?q=1")
     assert (reply.status, reply.json(), reply.headers["x-one"]) == (404, {"a": 1}, "two")
     assert script.asked == ["GET /path?q=1 HTTP/1.1"]
+
+
+async def test_nothing_that_a_host_sets_is_brought_to_it_again_and_the_environment_says_nothing(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    async with talking_to(answer(200, b"", "set-cookie: who=ada; Path=/")) as (script, outgoing, url):
+        for _ in range(2):
+            assert (await outgoing.get(url)).status == 200
+    assert all("cookie:" not in head and "accept-encoding: identity" in head for head in script.heads)
 
 
 async def test_a_call_that_may_be_repeated_is_tried_again_and_another_is_not():
