@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "journal": "journal",
     "dead-letters": "dead_letters",
     "audit": "audit",
+    "retention": "retention",
+    "export": "export",
     "keys": "keys",
     "backup": "backup",
     "restore": "restore",

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Query
 
 from domain.errors import NotFound, invalid_field
+from serve.auth.routes import accounts_of
 from serve.jobs.schemas import Job, JobPage, StartJob
 from serve.jobs.shown import job_shown, started_answer
 from serve.platform.call import Answer, Call, json_answer
@@ -48,10 +49,11 @@ async def start_job(call: Call, body: StartJob) -> Answer:
         return started_answer(await privacy.export(call.actor, call.actor.subject, call.correlation))
     if not call.actor.runs_platform():
         raise NotFound("There is no such person.")
-    accounts = call.runtime.accounts
-    if accounts is not None:
-        await accounts.step_up.check(call.verified)
-    return started_answer(await privacy.erase(call.actor, body.user_id, call.correlation))
+    accounts = accounts_of(call)
+    await accounts.step_up.check(call.verified)
+    job = await privacy.erase(call.actor, body.user_id, call.correlation)
+    await accounts.revocations.revoke_person(body.user_id, "erased")
+    return started_answer(job)
 
 
 @router.get("", response_model=JobPage)

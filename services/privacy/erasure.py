@@ -56,6 +56,7 @@ class Erasing:
             user_id=person, job_id=job.id, asked_by=job.owner, outcome={}, started_at_ms=self._clock.now_ms()
         )
         noted = (await self._records.begin_erasure(begun)).outcome
+        await self._accounts.close(person)
         resumed = set(job.checkpoint.get("done", ()))
         for number, entry in enumerate(REGISTRY):
             if entry.noun in resumed:

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any, Final
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 
 from storage.crypto import KeyRing
 from storage.db import Database
@@ -18,6 +18,13 @@ class ErasedAccounts:
     def __init__(self, database: Database, keys: KeyRing) -> None:
         self._database = database
         self._keys = keys
+
+    async def close(self, user_id: str) -> None:
+        """Nobody logs in with it from now on."""
+        statement = update(User).where(User.id == user_id, User.status != "deleted")
+        closed = {"status": "deleted", "deleted_at": func.now(), "version": User.version + 1}
+        async with self._database.session() as session:
+            await session.execute(statement.values(closed))
 
     async def erase(self, user_id: str) -> bool:
         """Whether there was something left to erase: the second time there is not."""

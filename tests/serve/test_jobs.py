@@ -150,12 +150,19 @@ async def test_an_ended_job_cannot_be_called_off(lived: House, tmp_path: Path) -
 
 async def test_only_the_platform_erases_and_runs_retention(lived: House) -> None:
     for body in ({"kind": "user_erasure", "user_id": ALICE}, {"kind": "retention"}):
-        assert (await lived.http.post("/api/v1/jobs", json=body, headers=lived.bearer())).status_code == 404
+        assert (await lived.http.post("/api/v1/jobs", json=body, headers=lived.bearer(BOB))).status_code == 404
         started = await lived.http.post("/api/v1/jobs", json=body, headers=platform(lived))
         assert started.status_code == 202, started.text
     assert (ADMIN, "erase", ALICE) in await trail(lived)
     listed = (await lived.http.get("/api/v1/jobs", headers=platform(lived))).json()["items"]
     assert [job["kind"] for job in listed] == ["retention", "user_erasure"]
+
+
+async def test_who_is_erased_is_shut_out_at_once(lived: House) -> None:
+    token = lived.bearer()
+    body = {"kind": "user_erasure", "user_id": ALICE}
+    assert (await lived.http.post("/api/v1/jobs", json=body, headers=platform(lived))).status_code == 202
+    assert (await lived.http.get("/api/v1/jobs", headers=token)).status_code == 401
 
 
 async def test_an_erasure_asks_for_a_login_just_now_and_minds_a_legal_hold(lived: House) -> None:
