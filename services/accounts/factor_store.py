@@ -29,8 +29,8 @@ class FactorStore(Protocol):
 
     async def passkey(self, credential_id: bytes) -> PasskeyRecord | None: ...
     async def add_passkey(self, passkey: PasskeyRecord, *, count_max: int, hashes: Sequence[bytes]) -> Added: ...
-    async def use_passkey(self, credential_id: bytes, *, seen: int, count: int, now_ms: int) -> bool:
-        """Count its signatures on from `seen`, which it had when it was looked up. False when it has another by now."""
+    async def use_passkey(self, credential_id: bytes, count: int, now_ms: int) -> bool:
+        """False when its count of signatures does not rise to `count`; one that never counts stays at 0."""
 
     async def remove(self, user_id: str, factor_id: str) -> bool:
         """With the last one the recovery codes go. False when this person has no such factor."""

@@ -173,17 +173,13 @@ class Passkeys:
                 expected_rp_id=self._party.id,
                 expected_origin=list(self._party.origins),
                 credential_public_key=passkey.public_key,
-                credential_current_sign_count=0,  # looked at below, where only a right signature comes
+                credential_current_sign_count=0,  # compared below, in the statement that keeps it
                 require_user_verification=True,
             ),
         )
         if verified is None:
             raise _refused()
-        count, seen = verified.new_sign_count, passkey.sign_count
-        counted = (count > seen or count == seen == 0) and await self._store.use_passkey(
-            passkey.credential_id, seen=seen, count=count, now_ms=self._clock.now_ms()
-        )
-        if not counted:
+        if not await self._store.use_passkey(passkey.credential_id, verified.new_sign_count, self._clock.now_ms()):
             await self._audit.note(
                 Actor(passkey.user_id), "passkey_used", "factor", passkey.id, outcome="sign_count_regressed"
             )

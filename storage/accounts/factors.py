@@ -109,10 +109,11 @@ class FactorTables:
                 return Added("taken")
             return Added(codes=await _first_codes(session, passkey.user_id, hashes, passkey.created_at_ms))
 
-    async def use_passkey(self, credential_id: bytes, *, seen: int, count: int, now_ms: int) -> bool:
+    async def use_passkey(self, credential_id: bytes, count: int, now_ms: int) -> bool:
+        rises = Passkey.sign_count < count if count else Passkey.sign_count == 0
         statement = (
             update(Passkey)
-            .where(Passkey.credential_id == credential_id, Passkey.sign_count == seen)
+            .where(Passkey.credential_id == credential_id, rises)
             .values(sign_count=count, last_used_at=from_ms(now_ms))
         )
         return await self._changed(statement.returning(Passkey.id))

@@ -58,9 +58,9 @@ class MemoryFactors:
         self.keys[passkey.credential_id] = passkey
         return Added(codes=self._first_codes(passkey.user_id, hashes))
 
-    async def use_passkey(self, credential_id: bytes, *, seen: int, count: int, now_ms: int) -> bool:
+    async def use_passkey(self, credential_id: bytes, count: int, now_ms: int) -> bool:
         found = self.keys.get(credential_id)
-        if found is None or found.sign_count != seen:
+        if found is None or not (found.sign_count < count or found.sign_count == count == 0):
             return False
         self.keys[credential_id] = msgspec.structs.replace(found, sign_count=count, last_used_at_ms=now_ms)
         return True

@@ -140,6 +140,13 @@ async def test_of_two_at_once_with_the_same_count_one_gets_in(people):
     assert sum(not isinstance(one, Exception) for one in outcomes) == 1
 
 
+async def test_two_tabs_at_once_both_get_in_when_their_counts_come_in_order(people):
+    _, device = await with_passkey(people)
+    first, second = [device.get(await people.accounts.passkeys.login_options()) for _ in range(2)]
+    assert await people.accounts.passkeys.prove(first)
+    assert await people.accounts.passkeys.prove(second)
+
+
 async def test_only_whose_options_they_are_registers_and_once(people):
     ada, bob = await people.join(ADA), await people.join(BOB)
     options = await people.accounts.passkeys.registration_options(ada)
