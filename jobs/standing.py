@@ -60,6 +60,9 @@ def samples_of(stored: StoredFigures) -> list[Sample]:
         ]
     samples += [Sample("atrium_provider_sessions", (one,), stored.sessions.get(one, 0)) for one in SessionStatus]
     samples += [Sample("atrium_rooms", (one,), stored.rooms.get(one, 0)) for one in RoomStatus]
+    samples += [Sample("atrium_jobs", (one.kind, one.status), one.number) for one in stored.jobs]
+    waiting = max((one.waiting_seconds for one in stored.jobs), default=0.0)
+    samples.append(Sample("atrium_jobs_waiting_seconds", (), max(0.0, waiting)))
     return samples + _orders(stored.orders)
 
 

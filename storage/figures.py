@@ -24,6 +24,11 @@ SELECT (SELECT count(*) FROM reminders WHERE due_at < now() - interval '1 second
 """)
 _SESSIONS: Final = text("SELECT status, count(*) AS number FROM provider_sessions GROUP BY status")
 _ROOMS: Final = text("SELECT status, count(*) AS number FROM room_status GROUP BY status")
+_JOBS: Final = text("""
+SELECT kind, status, count(*) AS number,
+       coalesce(max(extract(epoch FROM now() - due_at)) FILTER (WHERE status = 'queued'), 0)::float8 AS waiting_seconds
+FROM jobs WHERE status IN ('queued', 'running') OR finished_at >= now() - interval '24 hours' GROUP BY kind, status
+""")
 _ORDERS: Final = text("""
 SELECT status, currency, count(*) AS number, sum(total_minor)::bigint AS total
 FROM orders WHERE placed_at >= now() - interval '24 hours' GROUP BY status, currency
@@ -37,6 +42,15 @@ class ReactionFigures(msgspec.Struct, frozen=True):
     lag_seconds: float
     retries: int
     dead_letters: int
+
+
+class JobFigures(msgspec.Struct, frozen=True):
+    """Jobs that wait, run, or ended in the last 24 hours; `waiting_seconds`: how long the oldest that is due waits."""
+
+    kind: str
+    status: str
+    number: int
+    waiting_seconds: float
 
 
 class OrderFigures(msgspec.Struct, frozen=True):
@@ -56,6 +70,7 @@ class StoredFigures(msgspec.Struct, frozen=True, kw_only=True):
     sessions: dict[str, int]
     rooms: dict[str, int]
     orders: tuple[OrderFigures, ...]
+    jobs: tuple[JobFigures, ...] = ()
 
 
 class FigureTables:
@@ -70,6 +85,7 @@ class FigureTables:
             sessions = (await session.execute(_SESSIONS)).all()
             rooms = (await session.execute(_ROOMS)).all()
             orders = (await session.execute(_ORDERS)).all()
+            jobs = (await session.execute(_JOBS)).all()
         return StoredFigures(
             reactions=tuple(ReactionFigures(row.name, row.lag_seconds, row.retries, row.dead_letters) for row in lags),
             reminders_overdue=counts.reminders_overdue,
@@ -78,4 +94,5 @@ class FigureTables:
             sessions={row.status: row.number for row in sessions},
             rooms={row.status: row.number for row in rooms},
             orders=tuple(OrderFigures(row.status, row.currency, row.number, row.total) for row in orders),
+            jobs=tuple(JobFigures(row.kind, row.status, row.number, row.waiting_seconds) for row in jobs),
         )

@@ -70,6 +70,8 @@ REACTOR_FAMILIES: Final[Mapping[str, Family]] = {
     "atrium_reaction_retries": Family("gauge", "Rows that wait for another try.", ("reaction",)),
     "atrium_dead_letters": Family("gauge", "Rows that a reaction gave up.", ("reaction",)),
     "atrium_reminders_overdue": Family("gauge", "Reminders more than a second late, all hosts."),
+    "atrium_jobs": Family("gauge", "Jobs that wait, run, or ended in the last 24 hours.", ("kind", "status")),
+    "atrium_jobs_waiting_seconds": Family("gauge", "How long the oldest job that is due waits."),
     "atrium_provider_sessions": Family("gauge", "Sessions of tablets.", ("status",)),
     "atrium_quarantined_commands": Family("gauge", "Commands of tablets that wait for somebody to decide."),
     "atrium_document_conflicts_open": Family(

@@ -11,7 +11,7 @@ from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.tail import JournalEntry, Reaction, TailRunner
 from jobs.reactor import Leader, Reactor
 from jobs.standing import Standing, samples_of
-from storage.figures import OrderFigures, ReactionFigures, StoredFigures
+from storage.figures import JobFigures, OrderFigures, ReactionFigures, StoredFigures
 from storage.journal.memory import MemoryJournal, MemoryStore
 from storage.settings import Settings
 from tests.actors.runtime.counter import KINDS
@@ -60,7 +60,10 @@ async def test_a_reactor_says_everything_that_is_declared_of_it() -> None:
     async def handle(_: Sequence[JournalEntry]) -> None: ...
 
     stored = msgspec.structs.replace(
-        NOTHING, reactions=(ReactionFigures("topics", 3.5, 1, 2),), orders=(OrderFigures("placed", "EUR", 1, 100),)
+        NOTHING,
+        reactions=(ReactionFigures("topics", 3.5, 1, 2),),
+        orders=(OrderFigures("placed", "EUR", 1, 100),),
+        jobs=(JobFigures("export", "queued", 2, 30.0),),
     )
     reactor = Reactor(RuntimeConfig("", ""), Settings())
     reactor._standing = Standing(Tables(stored))
@@ -75,4 +78,5 @@ async def test_a_reactor_says_everything_that_is_declared_of_it() -> None:
     found = {(one.family, one.labels): one.value for one in said}
     assert found["atrium_reaction_lag_seconds", ("topics",)] == 3.5
     assert found["atrium_dead_letters", ("topics",)] == 2
+    assert (found["atrium_jobs", ("export", "queued")], found["atrium_jobs_waiting_seconds", ()]) == (2, 30)
     assert found["atrium_reaction_running", ("topics",)] == 0
