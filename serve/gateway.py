@@ -127,8 +127,8 @@ class GatewayRuntime:
         self.locations = Locations(self.location_store)
         rooms = OneRoomPerVisit(self.client, self.location_store)
         self.rooms = Rooms(rooms, self.location_store, self.locations, self.history)
-        self.organizations = Organizations(self.organization_store)
         self.audit = Audit(self.audit_store, self.clock)
+        self.organizations = Organizations(self.organization_store, self.audit)
         proofs = Proofs(self.tokens, self._has_factors)
         if self.emergency_store is not None:
             self.emergency = EmergencyAccess(

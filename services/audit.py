@@ -141,13 +141,14 @@ class Audit:
         reason: str = "",
         device: str = "",
         correlation: str = "",
-        purpose: str = OPERATIONS,
+        purpose: str = "",
         grant_id: str = "",
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
         """Write one event down; returns when it is durable. Raises `Unavailable` when it cannot be.
 
+        `purpose` "": somebody named without any role acts for themselves (`OWN`), everybody else for `OPERATIONS`.
         `before`, `after`: sensitive fields that it changed, by name; never a secret, addresses by `masked_email`.
         """
         seen = Seen(kind=kind, id=id, patient_id=patient_id, organization_id=organization_id)
@@ -175,7 +176,7 @@ class Audit:
         reason: str = "",
         device: str = "",
         correlation: str = "",
-        purpose: str = OPERATIONS,
+        purpose: str = "",
         grant_id: str = "",
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
@@ -186,6 +187,7 @@ class Audit:
         if self._count + len(objects) > EVENTS_WAITING_MAX:
             raise Unavailable("Too much waits to be audited.", code="audit_full", retry_after_ms=1_000)
         at_ms = self._clock.now_ms()
+        purpose = purpose or (OPERATIONS if actor.roles else OWN)
         events = tuple(
             Event(
                 at_ms=at_ms,

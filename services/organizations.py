@@ -8,6 +8,7 @@ from actors.runtime.entity import Actor
 from domain.errors import Conflict, NotFound
 from domain.money import check_currency
 from domain.text import check_text
+from services.audit import Audit
 from services.locations import NAME_LENGTH_MAX, check_time_zone
 
 KINDS: Final = ("merchant", "clinic", "organizer")
@@ -34,8 +35,9 @@ class OrganizationStore(Protocol):
 
 
 class Organizations:
-    def __init__(self, store: OrganizationStore) -> None:
+    def __init__(self, store: OrganizationStore, audit: Audit) -> None:
         self._store = store
+        self._audit = audit
 
     async def get(self, actor: Actor, organization_id: str) -> Organization:
         """For whoever acts for it, and for admins."""
@@ -54,6 +56,15 @@ class Organizations:
         check_text(organization.city, "city", length_max=NAME_LENGTH_MAX)
         check_time_zone(organization.time_zone)
         if await self._store.add_organization(organization):
+            settings = {name: value for name, value in msgspec.structs.asdict(organization).items() if name != "id"}
+            await self._audit.note(
+                actor,
+                "organization_created",
+                "organization",
+                organization.id,
+                organization_id=organization.id,
+                after=settings,
+            )
             return organization, False
         if await self._store.organization(organization.id) != organization:
             raise Conflict("Another organization has this id.", code="organization_exists")

@@ -13,6 +13,7 @@ from cluster.console import DataOption, JsonOption, err, out, print_json, settin
 from cluster.datadir import DataDir
 from cluster.errors import BadSettingsError, ClusterError, DatabaseError, NotFoundError
 from cluster.stores import database_for_command, open_keys, without_password
+from cluster.trail import note_command
 from storage.data_keys import make_current_key, read_data_keys, retire_data_key
 from storage.journal.interface import JournalError
 from storage.key_management import key_service
@@ -30,6 +31,8 @@ COLUMNS: Final = sealed_columns(
 )
 CHANGEABLE: Final = [column for column in COLUMNS if not column.fixed]
 """What can be sealed anew: only that keeps a key from being retired. A retired one still opens the rest."""
+
+DATA_KEY: Final = "data_key"
 
 NewKeyOption = Annotated[
     Path | None, typer.Option("--new-key-file", help=f"File with the new key in base64; needed if {SETTING} is set.")
@@ -82,6 +85,7 @@ def rotate(data: DataOption = None) -> None:
     with database_for_command(settings) as url:
         asyncio.run(open_keys(settings, url))  # there is a first one, and our key is the right one
         made = _run(url, _rotated(settings, url))
+        asyncio.run(note_command(url, "data_key_made", DATA_KEY, str(made)))
     out.print(f"data key {made} is current; running processes use it within {settings.encryption_keys_refresh_s:g} s")
 
 
@@ -116,6 +120,7 @@ def retire(key_id: Annotated[int, typer.Argument(metavar="ID")], data: DataOptio
             raise ClusterError(f"data key {key_id} seals {used} values: `atrium keys reseal` first")
         if not _run(url, retire_data_key(url, key_id)):
             raise ClusterError(f"data key {key_id} is current or retired already")
+        asyncio.run(note_command(url, "data_key_retired", DATA_KEY, str(key_id)))
     out.print(f"data key {key_id} is retired")
 
 
@@ -140,6 +145,7 @@ def rewrap(
         raise BadSettingsError(f"{SETTING} is set: give the new key with --new-key-file, then set that")
     with database_for_command(settings) as url:
         done = _run(url, _rewrapped(settings, url, new_key_file))
+        asyncio.run(note_command(url, "data_keys_rewrapped", DATA_KEY, "", f"by {done.wrapper}"))
     out.print(f"{done.count} data keys are wrapped by {done.wrapper} now")
     if done.put_aside:
         out.print(f"the key of before is {done.put_aside}: backups of before need it", soft_wrap=True)
@@ -157,6 +163,7 @@ def _moved(settings: Settings, *, to_kms: bool) -> None:
         local = _local(folder, settings, create=not to_kms)
         old, new = (local, service) if to_kms else (service, local)
         done = _run(url, replace_key(url, old, new))
+        asyncio.run(note_command(url, "data_keys_rewrapped", DATA_KEY, "", f"by {done.wrapper}"))
     out.print(f"{done.count} data keys are wrapped by {done.wrapper} now")
     what = "set ATRIUM_KMS_URL" if to_kms else "unset ATRIUM_KMS_URL"
     out.print(f"{what} everywhere and restart before the next `atrium keys rotate`; backups of before need the old key")

@@ -67,7 +67,7 @@ class Accounts:
         prover = Prover(stores, self.passwords, attempts)
         self.limits = limits
         revocations = self.revocations = Revocations(stores.revocations, tokens.revoked, clock, publisher)
-        self.registration = Registration(stores.users, prover, self.passwords, mailed, post, clock)
+        self.registration = Registration(stores.users, prover, self.passwords, mailed, post, clock, audit)
         self.recovery = Recovery(
             stores, prover, self.passwords, mailed, post, self.background, revocations, audit, clock
         )

@@ -1,8 +1,8 @@
 """API keys: made, rotated and revoked by their owners; checked at every request that comes with one."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -93,7 +93,7 @@ class ApiKeys:
             new.record, key_hash(new.key), live_max=self.limits.keys_per_owner_max, now_ms=new.record.created_at_ms
         ):
             raise self._too_many()
-        await self._note(actor, "api_key_created", owner, new.record.id)
+        await self._note(actor, "api_key_created", owner, new.record.id, after=_state(new.record))
         return new
 
     async def rotate(self, actor: Actor, owner: Owner, key_id: str, overlap_seconds: int | None = None) -> NewKey:
@@ -122,7 +122,7 @@ class ApiKeys:
         ):
             raise self._too_many()
         await self._revocations.spread()
-        await self._note(actor, "api_key_rotated", owner, key_id)
+        await self._note(actor, "api_key_rotated", owner, key_id, _state(old), _state(new.record))
         return new
 
     async def list(self, owner_id: str) -> Sequence[ApiKeyRecord]:
@@ -134,7 +134,7 @@ class ApiKeys:
         if not await self._store.revoke_key(owner.id, key_id, "revoked", self._clock.now_ms()):
             raise _no_key()
         await self._revocations.spread()
-        await self._note(actor, "api_key_revoked", owner, key_id)
+        await self._note(actor, "api_key_revoked", owner, key_id, after={"revoked": True})
 
     def _made(self, actor: Actor, owner: Owner, name: str, scopes: tuple[str, ...], expires_ms: int) -> NewKey:
         key = new_key()
@@ -155,12 +155,27 @@ class ApiKeys:
     def _too_many(self) -> Conflict:
         return Conflict(f"At most {self.limits.keys_per_owner_max} keys: revoke one first.", code="too_many_keys")
 
-    async def _note(self, actor: Actor, action: str, owner: Owner, key_id: str) -> None:
-        await self._audit.note(actor, action, "api_key", key_id, organization_id=owner.organization_id)
+    async def _note(
+        self,
+        actor: Actor,
+        action: str,
+        owner: Owner,
+        key_id: str,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        await self._audit.note(
+            actor, action, "api_key", key_id, organization_id=owner.organization_id, before=before, after=after
+        )
+
+
+def _state(key: ApiKeyRecord) -> dict[str, Any]:
+    """Of a key, what it may and for how long."""
+    return {"id": key.id, "scopes": list(key.scopes), "expires_at_ms": key.expires_at_ms}
 
 
 class KeyCheck:
-    """Whom a key speaks for. What was looked up is believed for `key_known_seconds`, unless something was taken back."""
+    """Whom a key speaks for. What was looked up is believed for `key_known_seconds`, unless something is taken back."""
 
     def __init__(
         self,
@@ -288,5 +303,3 @@ def _no_key() -> NotFound:
 
 def _invalid() -> Unauthenticated:
     return Unauthenticated("This is no API key of ours.", code="token_invalid")
-
-

@@ -75,9 +75,10 @@ class Members:
         added = await self._stores.members.add_membership(membership, self._clock.now_ms())
         if added is None:
             raise NotFound("There is no such organization.")
-        if added:
-            await self._note(actor, f"member_added_{role}", user.id, organization_id, correlation)
         roles = (await self.of_user(user.id)).get(organization_id, ())
+        if added:
+            before = tuple(each for each in roles if each != role)
+            await self._note(actor, f"member_added_{role}", user.id, organization_id, correlation, before, roles)
         return Member(user, roles), not added
 
     async def remove(
@@ -86,16 +87,36 @@ class Members:
         """Take a role from somebody, or with "" all of them. Raises `NotFound`, `Conflict` (`last_admin`)."""
         _admins_only(actor, organization_id)
         now = self._clock.now_ms()
+        held = (await self.of_user(user_id)).get(organization_id, ())
         removed = await self._stores.members.remove_memberships(organization_id, user_id, role, ADMIN, now)
         if removed is None:
             raise Conflict("Somebody has to be admin here: name another one first.", code="last_admin")
         if not removed:
             raise NotFound("There is no such member.")
         await self._revocations.outdate(user_id)  # again: what was looked up while this was being written
-        await self._note(actor, "member_removed", user_id, organization_id, correlation)
+        left = tuple(each for each in held if role and each != role)
+        await self._note(actor, "member_removed", user_id, organization_id, correlation, held, left)
 
-    async def _note(self, actor: Actor, action: str, user_id: str, organization_id: str, correlation: str) -> None:
-        await self._audit.note(actor, action, "user", user_id, organization_id=organization_id, correlation=correlation)
+    async def _note(
+        self,
+        actor: Actor,
+        action: str,
+        user_id: str,
+        organization_id: str,
+        correlation: str,
+        before: Sequence[str],
+        after: Sequence[str],
+    ) -> None:
+        await self._audit.note(
+            actor,
+            action,
+            "user",
+            user_id,
+            organization_id=organization_id,
+            correlation=correlation,
+            before={"roles": sorted(before)},
+            after={"roles": sorted(after)},
+        )
 
 
 def _admins_only(actor: Actor, organization_id: str) -> None:

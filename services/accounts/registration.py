@@ -2,6 +2,7 @@
 
 import msgspec
 
+from actors.runtime.entity import Actor
 from domain.errors import Invalid, invalid_field
 from domain.ids import new_id
 from domain.text import check_text
@@ -10,6 +11,7 @@ from services.accounts.mailed import MailedTokens
 from services.accounts.passwords import Passwords
 from services.accounts.proving import Prover
 from services.accounts.store import UserStore
+from services.audit import Audit, masked_email
 from services.locations import NAME_LENGTH_MAX, check_time_zone
 from services.lookups import Clock
 from services.mail.post import Post
@@ -37,7 +39,14 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
 
 class Registration:
     def __init__(
-        self, users: UserStore, prover: Prover, passwords: Passwords, mailed: MailedTokens, post: Post, clock: Clock
+        self,
+        users: UserStore,
+        prover: Prover,
+        passwords: Passwords,
+        mailed: MailedTokens,
+        post: Post,
+        clock: Clock,
+        audit: Audit,
     ) -> None:
         self._users = users
         self._prover = prover
@@ -45,6 +54,7 @@ class Registration:
         self._mailed = mailed
         self._post = post
         self._clock = clock
+        self._audit = audit
 
     async def register(self, wanted: NewUser) -> None:
         """The same answer after the same time, whether or not the address has an account: only the mail differs.
@@ -90,6 +100,14 @@ class Registration:
             done = await self._users.change_email(found, found.payload.decode(), now)
             if done:
                 self._post.send("email_changed", user.email, user.locale)
+                await self._audit.note(
+                    Actor(user.id),
+                    "email_changed",
+                    "user",
+                    user.id,
+                    before={"email": masked_email(user.email)},
+                    after={"email": masked_email(found.payload.decode())},
+                )
         if not done:
             raise spent_token()
         changed = await self._users.user(user.id)

@@ -62,9 +62,7 @@ class ServiceAccounts:
         await self._note(actor, "service_account_created", service, correlation)
         return service
 
-    async def list(
-        self, actor: Actor, organization_id: str, after: str, limit: int
-    ) -> Sequence[ServiceAccountRecord]:
+    async def list(self, actor: Actor, organization_id: str, after: str, limit: int) -> Sequence[ServiceAccountRecord]:
         """The next `limit`, by id."""
         _admins_only(actor, organization_id)
         return await self._store.services(organization_id, after, limit)
@@ -82,7 +80,13 @@ class ServiceAccounts:
         return Owner(SERVICE, service.id, organization_id)
 
     async def change(
-        self, actor: Actor, organization_id: str, service_id: str, name: str, roles: Sequence[str], correlation: str = ""
+        self,
+        actor: Actor,
+        organization_id: str,
+        service_id: str,
+        name: str,
+        roles: Sequence[str],
+        correlation: str = "",
     ) -> ServiceAccountRecord:
         """Another name, other roles: its keys have them from the next request on. Raises `Invalid`."""
         changes = {"name": self._name(name), "roles": _roles(roles)}
@@ -123,18 +127,25 @@ class ServiceAccounts:
         correlation: str = "",
     ) -> ServiceAccountRecord:
         _admins_only(actor, organization_id)
+        before = await self._store.service(service_id)
         changed = await self._store.change_service(organization_id, service_id, changes, self._clock.now_ms())
         if changed is None:
             raise _no_service()
         await self._revocations.outdate(service_id)  # again: what was looked up while this was being written
-        await self._note(actor, action, changed, correlation, reason)
+        await self._note(actor, action, changed, correlation, reason, before)
         return changed
 
     def _name(self, name: str) -> str:
         return check_text(name, "name", length_max=self._limits.key_name_characters_max, required=True)
 
     async def _note(
-        self, actor: Actor, action: str, service: ServiceAccountRecord, correlation: str, reason: str = ""
+        self,
+        actor: Actor,
+        action: str,
+        service: ServiceAccountRecord,
+        correlation: str,
+        reason: str = "",
+        before: ServiceAccountRecord | None = None,
     ) -> None:
         await self._audit.note(
             actor,
@@ -144,7 +155,14 @@ class ServiceAccounts:
             organization_id=service.organization_id,
             reason=reason,
             correlation=correlation,
+            before=None if before is None else _state(before),
+            after=_state(service),
         )
+
+
+def _state(service: ServiceAccountRecord) -> dict[str, Any]:
+    """What it is called and may do, and whether."""
+    return {"name": service.name, "roles": list(service.roles), "status": service.status}
 
 
 def _admins_only(actor: Actor, organization_id: str) -> None:

@@ -23,6 +23,7 @@ from services.products import Product, ProductCache
 from services.proofs import Proofs
 from services.stores import CatalogStore, LocationStore
 from services.tokens import Tokens
+from storage.crypto import KeyRing
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
 from tests.serve.house import LOCAL_KEYS, SIGNING_KEY
@@ -56,7 +57,8 @@ async def database(database_url):
 async def clinic(database):
     """An organization with a location and a product, made as an admin makes them."""
     skin = Organization(id=CLINIC, kind="clinic", name="Skin Studio", currency="EUR", country="DE")
-    organizations = Organizations(OrganizationStore(database))
+    trail = Audit(AuditStore(database, KeyRing.ephemeral()), SystemClock())
+    organizations = Organizations(OrganizationStore(database), trail)
     assert await organizations.add(ADA, skin) == (skin, False)
     assert await organizations.add(ADA, skin) == (skin, True)
     assert await organizations.get(PIA, CLINIC) == skin
