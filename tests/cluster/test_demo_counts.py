@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.kinds import KINDS
-from actors.order_commands import Place
+from actors.order_commands import Address, Place
 from actors.runtime.entity import SYSTEM
 from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.local import LocalRuntime
@@ -31,6 +31,7 @@ async def test_orders_of_these_customers_are_counted_from_the_journal(database_u
                 lines=(line,),
                 subtotal_minor=300,
                 total_minor=300,
+                address=Address(line1="1 High St", city="Dublin", country="IE"),
             )
             await local.client.ask("order", new_id(), place, actor=SYSTEM)
     (found,) = await count_by_journal(database_url, [mine], keys)
