@@ -83,7 +83,8 @@ async def serve_socket(
 ) -> None:
     """Accept with the encoding the client prefers and serve it until it is closed.
 
-    A client that offers only subprotocols we do not speak is accepted and closed with 4506, so that it learns why. `cookie` is the token of a browser's login, when the page may use it.
+    A client that offers only subprotocols we do not speak is accepted and closed with 4506, so that it learns why.
+    `cookie` is the token of a browser's login, when the page may use it.
     """
     offered = list(asgi.get("subprotocols", []))
     credentials = credentials_of(HTTPConnection(asgi), order_id, cookie)

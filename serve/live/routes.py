@@ -43,9 +43,7 @@ class _Socket:
             return _closed(self._send)
         fields = asgi.pop(FIELDS, {})
         token = cookie(fields, ACCESS) if runtime.browsers.is_trusted(fields) else ""
-        return serve_socket(
-            asgi, self._receive, self._send, runtime.live, scope, order_id=order_id, cookie=token
-        )
+        return serve_socket(asgi, self._receive, self._send, runtime.live, scope, order_id=order_id, cookie=token)
 
 
 async def _closed(send: Send) -> None:

@@ -47,9 +47,7 @@ async def create_service_account(call: Call, organization_id: Id, body: schemas.
 
 
 @router.get("", response_model=schemas.ServiceAccountPage, responses=problems(_404=_UNKNOWN))
-async def list_service_accounts(
-    call: Call, organization_id: Id, query: Annotated[PageQuery, Query()]
-) -> Answer:
+async def list_service_accounts(call: Call, organization_id: Id, query: Annotated[PageQuery, Query()]) -> Answer:
     services = accounts_of(call).services
     found = await services.list(call.actor, organization_id, id_of(query.cursor), query.limit + 1)
     items = [_shown(one) for one in found[: query.limit]]
@@ -67,9 +65,7 @@ async def change_service_account(
 ) -> Answer:
     """Another name, other roles: its keys have them from now on."""
     services = accounts_of(call).services
-    changed = await services.change(
-        call.actor, organization_id, service_id, body.name, body.roles, call.correlation
-    )
+    changed = await services.change(call.actor, organization_id, service_id, body.name, body.roles, call.correlation)
     return json_answer(_shown(changed))
 
 
@@ -105,9 +101,7 @@ async def reinstate_service_account(call: Call, organization_id: Id, service_id:
     response_model=schemas.CreatedApiKey,
     responses=problems(_403=_FRESH, _404=_UNKNOWN, _409=FULL, _422=WRONG),
 )
-async def create_service_key(
-    call: Call, organization_id: Id, service_id: Id, body: schemas.NewKeyBody
-) -> Answer:
+async def create_service_key(call: Call, organization_id: Id, service_id: Id, body: schemas.NewKeyBody) -> Answer:
     accounts = accounts_of(call)
     owner = await accounts.services.owner(call.actor, organization_id, service_id)
     keys = (await stepped_up(call)).keys

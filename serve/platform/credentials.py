@@ -1,7 +1,7 @@
 """What a request comes with to say who is asking: an access token, an API key, or a browser's cookie.
 
-`Authorization: Bearer` has either of the first two, `X-API-Key` a key. A cookie counts only without both, so that a page
-cannot mix what it has with what its visitor has.
+`Authorization: Bearer` has either of the first two, `X-API-Key` a key. A cookie counts only without both, so that a
+page cannot mix what it has with what its visitor has.
 """
 
 from typing import Final, Protocol

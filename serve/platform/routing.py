@@ -16,7 +16,7 @@ import structlog
 from fastapi import APIRouter, Path, Security
 from fastapi.datastructures import DefaultPlaceholder
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
@@ -27,6 +27,7 @@ from domain.errors import AtriumError, Failure, FieldError, Invalid, NotFound, P
 from domain.ids import is_uuid
 from serve.platform.caching import cache_control_of, conditional
 from serve.platform.call import Answer, Call
+from serve.platform.cookies import ACCESS
 from serve.platform.deprecation import notice_of
 from serve.platform.problems import Problem, problem
 
@@ -157,9 +158,10 @@ def api_router(prefix: str, tag: str, route_class: type[ApiRoute] = ApiRoute) ->
         prefix=f"/api/v1{prefix}",
         tags=[tag],
         route_class=route_class,
-        dependencies=[Security(_BEARER)],
+        dependencies=[Security(_BEARER), Security(_KEY), Security(_COOKIE)],
         responses={
-            401: _documented("No access token, or one that does not hold."),
+            401: _documented("No access token or API key, or one that does not hold."),
+            403: _documented("Not yours to do; not in the API key's scopes; by cookie, and not from a page of ours."),
             429: _documented("Too much at once: see `Retry-After`."),
             503: _documented("Not possible at the moment: see `Retry-After`."),
         },
@@ -197,7 +199,14 @@ async def send_problem(failure: Failure, call: Call, send: Send) -> None:
 UNEXPECTED: Final = Failure("internal", 500, "Something went wrong here. Quote the correlation id.")
 
 _BEARER: Final = HTTPBearer(
-    auto_error=False, bearerFormat="JWT", scheme_name="bearer", description="An RS256 access token."
+    auto_error=False, bearerFormat="JWT", scheme_name="bearer", description="An RS256 access token, or an API key."
+)
+_KEY: Final = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="api_key", description="An API key.")
+_COOKIE: Final = APIKeyCookie(
+    name=ACCESS.decode(),
+    auto_error=False,
+    scheme_name="cookie",
+    description="A login by `cookie`; what changes something needs `X-CSRF-Token` too.",
 )
 
 

@@ -197,7 +197,9 @@ async def test_logging_out_by_cookie_ends_the_login_and_clears_the_browser(house
     assert await browser.code("GET", "/auth/session") == "401 token_revoked"
 
 
-@pytest.mark.parametrize("text", ["", ";", "=", f"{ACCESS}", f"{ACCESS}=", f"x{ACCESS}=a", f"{ACCESS.lower()}=a", "a=b;;"])
+@pytest.mark.parametrize(
+    "text", ["", ";", "=", f"{ACCESS}", f"{ACCESS}=", f"x{ACCESS}=a", f"{ACCESS.lower()}=a", "a=b;;"]
+)
 def test_what_is_no_cookie_of_ours(text):
     assert cookie({b"cookie": text.encode()}, ACCESS.encode()) == ""
 

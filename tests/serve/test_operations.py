@@ -111,7 +111,7 @@ def test_the_document_is_whole_and_needs_nothing_started() -> None:
     assert refs <= set(document["components"]["schemas"])
     assert all(path.startswith("/api/v1/") for path in set(document["paths"]) - {"/livez", "/readyz", "/metrics"})
     add = document["paths"]["/api/v1/carts/{cart_id}/items"]["post"]
-    assert add["security"] == [{"bearer": []}]
+    assert add["security"] == [{"bearer": []}, {"api_key": []}, {"cookie": []}]
     assert {"201", "401", "404", "409", "412", "422", "429", "503"} <= set(add["responses"])
     bodies = [
         operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
