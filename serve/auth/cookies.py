@@ -5,7 +5,7 @@ import msgspec
 from domain.errors import Unauthenticated, invalid_field
 from serve.auth.shown import ShownUser, user_shown
 from serve.platform.call import Answer, Call, json_answer
-from serve.platform.cookies import REFRESH, check_csrf, check_origin, clear_cookies, cookie, set_cookies
+from serve.platform.cookies import REFRESH, check_csrf, check_origin, clear_cookies, cookie, set_access, set_cookies
 from services.accounts.accounts import Accounts
 from services.accounts.logins import Opened
 
@@ -38,6 +38,13 @@ def cookie_answer(call: Call, accounts: Accounts, opened: Opened) -> Answer:
     refresh_seconds = accounts.limits.refresh_ttl_seconds
     cookies = set_cookies(opened.access_token, seconds, opened.refresh_token, refresh_seconds, csrf)
     return json_answer(document, headers=cookies)
+
+
+def renewed(answer: Answer, call: Call, opened: Opened) -> Answer:
+    """With the access token of a reauthentication in the browser's cookie."""
+    seconds = call.runtime.tokens.access_ttl_seconds
+    answer.headers = [*answer.headers, set_access(opened.access_token, seconds)]
+    return answer
 
 
 def cleared(answer: Answer) -> Answer:

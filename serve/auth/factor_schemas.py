@@ -32,6 +32,9 @@ def _coded(characters_max: int, alias: str) -> Any:
     return Field(alias=alias, min_length=1, max_length=characters_max, description="Base64url.")
 
 
+_BY_COOKIE: Any = Field(default=False, description="Of a login: as `cookie` of `/auth/login`.")
+
+
 class _FromBrowser(Body):
     """As browsers' `toJSON()` makes it (WebAuthn, level 3). What is not needed here is taken all the same."""
 
@@ -88,6 +91,7 @@ class VerifyFactor(Body):
 
     challenge: SecretText = Field(description="Of the login, or of the enrolment.")
     code: Code
+    cookie: bool = _BY_COOKIE
 
 
 class RegisterPasskey(Body):
@@ -101,6 +105,7 @@ class PasskeyLogin(Body):
         "", max_length=DEFAULTS.device_characters_max, description="What its owner calls it; shown in the list."
     )
     organization_id: UuidText | None = Field(None, description="Act for this organization; left out: for oneself.")
+    cookie: bool = _BY_COOKIE
 
 
 class Reauthenticate(Body):

@@ -4,9 +4,9 @@ import msgspec
 
 from domain.times import to_rfc3339
 from serve.auth import factor_schemas as schemas
-from serve.auth import shown
-from serve.auth.routes import accounts_of
-from serve.auth.schemas import LoggedIn
+from serve.auth.cookies import check_page
+from serve.auth.routes import accounts_of, login_answer
+from serve.auth.schemas import CookieLogin, LoggedIn
 from serve.auth.step_up import stepped_up
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.routing import Id, api_router, problems, public_router
@@ -35,10 +35,10 @@ class _Confirmed(msgspec.Struct, omit_defaults=True):
 
 @router.post(
     "/verify",
-    response_model=LoggedIn | schemas.FactorConfirmed,
+    response_model=LoggedIn | CookieLogin | schemas.FactorConfirmed,
     responses=problems(
         _401="The code is not right, or the challenge has run out.",
-        _403="Suspended, or no member of the organization any more.",
+        _403="Suspended, no member of the organization any more; or by cookie, and not from a page of ours.",
         _422="The request is not valid.",
         _429="Too many attempts: see `Retry-After`.",
     ),
@@ -46,11 +46,13 @@ class _Confirmed(msgspec.Struct, omit_defaults=True):
 async def verify_factor(call: Call, body: schemas.VerifyFactor) -> Answer:
     """Answer a challenge by a code. One of a login (`mfa_required`): you are logged in. One of an enrolment: the
     authenticator app is a factor from now on, and who had no recovery codes gets them."""
+    if body.cookie:
+        check_page(call)
     accounts = accounts_of(call)
     challenge = await accounts.factors.challenged(body.challenge, "login", "enrolment")
     if challenge.purpose == "enrolment":
         return json_answer(_Confirmed(True, await accounts.enrolments.confirm(challenge, body.code)))
-    return json_answer(shown.login_shown(await accounts.logins.finish(challenge, body.code), call.runtime.tokens))
+    return login_answer(call, await accounts.logins.finish(challenge, body.code), in_cookies=body.cookie)
 
 
 @own.post(

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from serve.auth import factor_schemas as schemas
-from serve.auth import shown
+from serve.auth.cookies import check_page
 from serve.auth.factors import FRESH
-from serve.auth.routes import accounts_of
-from serve.auth.schemas import LoggedIn
+from serve.auth.routes import accounts_of, login_answer
+from serve.auth.schemas import CookieLogin, LoggedIn
 from serve.auth.step_up import stepped_up
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.routing import api_router, problems, public_router
@@ -57,18 +57,20 @@ async def get_login_options(call: Call) -> Answer:
 
 @router.post(
     "/login",
-    response_model=LoggedIn,
+    response_model=LoggedIn | CookieLogin,
     responses=problems(
         _401="Not a passkey of anybody here, or the options have run out.",
-        _403="Suspended, or no member of the organization.",
+        _403="Suspended, no member of the organization; or by cookie, and not from a page of ours.",
         _422="The request is not valid.",
     ),
 )
 async def log_in_by_passkey(call: Call, body: schemas.PasskeyLogin) -> Answer:
     """A login without a password: the passkey is both factors."""
+    if body.cookie:
+        check_page(call)
     accounts = accounts_of(call)
     user = await accounts.passkeys.prove(body.credential.as_json())
     opened = await accounts.logins.open(
         user, device=body.device, organization_id=body.organization_id or "", amr=BY_PASSKEY
     )
-    return json_answer(shown.login_shown(opened, call.runtime.tokens))
+    return login_answer(call, opened, in_cookies=body.cookie)

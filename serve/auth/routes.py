@@ -8,10 +8,11 @@ import msgspec
 from domain.errors import NotFound
 from domain.times import SECOND_MS, to_rfc3339
 from serve.auth import schemas, shown
-from serve.auth.cookies import check_page, cleared, cookie_answer, refresh_token_of
+from serve.auth.cookies import check_page, cleared, cookie_answer, refresh_token_of, renewed
 from serve.auth.factor_schemas import Reauthenticate
 from serve.platform.caching import KEYS_SECONDS, cacheable
 from serve.platform.call import Answer, Call, json_answer
+from serve.platform.credentials import by_cookie
 from serve.platform.routing import Id, api_router, once_by_key, problems, public_router
 from services.accounts.accounts import Accounts
 from services.accounts.logins import Opened
@@ -90,7 +91,7 @@ async def log_in(call: Call, body: schemas.Login) -> Answer:
     opened = await accounts_of(call).logins.login(
         body.email, body.password, device=body.device, organization_id=body.organization_id or ""
     )
-    return _login_answer(call, opened, by_cookie=body.cookie)
+    return login_answer(call, opened, in_cookies=body.cookie)
 
 
 @router.post(
@@ -109,7 +110,7 @@ async def refresh(call: Call, body: schemas.Refresh) -> Answer:
         check_page(call)
     token = await refresh_token_of(call, accounts, body.refresh_token, by_cookie=body.cookie)
     opened = await accounts.logins.refresh(token, body.organization_id)
-    return _login_answer(call, opened, by_cookie=body.cookie)
+    return login_answer(call, opened, in_cookies=body.cookie)
 
 
 @router.post(
@@ -126,8 +127,9 @@ async def log_out(call: Call, body: schemas.Logout) -> Answer:
     return cleared(answer) if body.cookie else answer
 
 
-def _login_answer(call: Call, opened: Opened, *, by_cookie: bool) -> Answer:
-    if by_cookie:
+def login_answer(call: Call, opened: Opened, *, in_cookies: bool) -> Answer:
+    """The login's tokens, in the body or in cookies."""
+    if in_cookies:
         return cookie_answer(call, accounts_of(call), opened)
     return json_answer(shown.login_shown(opened, call.runtime.tokens))
 
@@ -181,7 +183,8 @@ async def reauthenticate(call: Call, body: Reauthenticate) -> Answer:
         opened = await logins.reauthenticate_by_passkey(call.actor, body.passkey.as_json(), login)
     else:
         opened = await logins.reauthenticate(call.actor, body.password or "", body.code or "", login)
-    return json_answer(shown.access_shown(opened, call.runtime.tokens))
+    answer = json_answer(shown.access_shown(opened, call.runtime.tokens))
+    return renewed(answer, call, opened) if by_cookie(call.fields) else answer
 
 
 @own.get("/session", response_model=schemas.Session)

@@ -31,10 +31,14 @@ def cookie(fields: dict[bytes, bytes], name: bytes) -> str:
 def set_cookies(access: str, access_seconds: int, refresh: str, refresh_seconds: int, csrf: str) -> RawHeaders:
     """`__Host-`: of this host only, for all its paths, over TLS."""
     return [
-        _set(ACCESS, access, access_seconds, hidden=True),
+        set_access(access, access_seconds),
         _set(REFRESH, refresh, refresh_seconds, hidden=True),
         _set(CSRF, csrf, refresh_seconds, hidden=False),
     ]
+
+
+def set_access(access: str, seconds: int) -> tuple[bytes, bytes]:
+    return _set(ACCESS, access, seconds, hidden=True)
 
 
 def clear_cookies() -> RawHeaders:

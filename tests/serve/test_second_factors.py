@@ -10,6 +10,7 @@ from domain.ids import new_id
 from tests.serve.clinic import CLINIC
 from tests.serve.house import House
 from tests.serve.test_auth import ADA, AUTH, bearer, join, log_in
+from tests.serve.test_cookies import Browser
 from tests.services.accounts.authenticator import Authenticator
 from tests.services.accounts.people import OTHER_PASSWORD, PASSWORD
 
@@ -205,3 +206,31 @@ async def test_no_log_line_has_a_secret_a_code_or_a_challenge(house):
         await house.accounts.background.settled()
     text = repr(lines)
     assert [one for one in (ADA, PASSWORD, secret, wanted["challenge"], *codes) if one in text] == []
+
+
+async def test_in_a_browser_both_factors_end_in_cookies_and_the_step_up_too(house):
+    secret, _, _ = await enrolled(house)
+    browser = Browser(house)
+    wanted = (await browser.ask("POST", "/auth/login", {**CREDENTIALS, "cookie": True})).json()
+    body = {"challenge": wanted["challenge"], "code": code_of(house, secret), "cookie": True}
+    evil = Browser(house, "https://evil.example")
+    assert await evil.code("POST", "/auth/mfa/verify", body) == "403 csrf_failed"
+    shown = await browser.ask("POST", "/auth/mfa/verify", body)
+    assert (shown.status_code, "access_token" in shown.text) == (200, False)
+    assert await browser.code("POST", "/auth/mfa/recovery-codes") == ""
+    house.clock.advance(seconds=301)
+    assert await browser.code("POST", "/auth/mfa/recovery-codes") == "403 reauthentication_required"
+    again = {"password": PASSWORD, "code": code_of(house, secret)}
+    assert await browser.code("POST", "/auth/reauthenticate", again) == ""
+    assert await browser.code("POST", "/auth/mfa/recovery-codes") == ""
+
+
+async def test_a_passkey_logs_a_browser_in(house):
+    await join(house)
+    headers, device = bearer(await log_in(house)), Authenticator()
+    options = await post(house, "passkeys/options", None, headers)
+    await post(house, "passkeys", {"credential": device.create(options)}, headers, 201)
+    browser = Browser(house)
+    credential = device.get((await browser.ask("POST", "/auth/passkeys/login/options")).json())
+    assert await browser.code("POST", "/auth/passkeys/login", {"credential": credential, "cookie": True}) == ""
+    assert (await browser.ask("GET", "/auth/session")).json()["amr"] == ["pop", "mfa"]
