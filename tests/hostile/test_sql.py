@@ -37,13 +37,17 @@ async def count(database: Database, table: str) -> int:
         return int((await session.execute(sa.select(sa.func.count()).select_from(sa.table(table)))).scalar_one())
 
 
-@pytest.mark.parametrize("text", INJECTIONS)
-async def test_text_is_stored_as_it_is_and_finds_only_itself(database: Database, text: str) -> None:
+async def test_text_is_stored_as_it_is_and_finds_only_itself(database: Database) -> None:
+    for number, text in enumerate(INJECTIONS, 1):
+        await stored_and_found(database, text)
+        assert await count(database, "products") == number
+    assert await count(database, "users") == 0
+
+
+async def stored_and_found(database: Database, text: str) -> None:
     catalog = CatalogTables(database)
     merchant = MerchantRecord(id=new_id(), name=text, currency="EUR", city=text, country="DE")
-    other = MerchantRecord(id=new_id(), name="Other", currency="EUR", city="Berlin", country="DE")
     assert await catalog.add_merchant(merchant)
-    assert await catalog.add_merchant(other)
     product = ProductRecord(
         id=new_id(), merchant_id=merchant.id, name=text, sku=text, price_minor=1, currency="EUR", category=text
     )
@@ -57,4 +61,3 @@ async def test_text_is_stored_as_it_is_and_finds_only_itself(database: Database,
     assert await LocationTables(database).locations([text], text, 10) == []
     assert await LocationStore(database).location(text) is None
     assert await CatalogStore(database).merchant(text) is None
-    assert (await count(database, "products"), await count(database, "organizations")) == (1, 2)
