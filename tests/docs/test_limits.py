@@ -9,6 +9,8 @@ from realtime.limits import DEFAULTS as REALTIME
 from serve.limits import DEFAULTS as GATEWAY
 from services.accounts.key_limits import DEFAULTS as KEYS
 from services.accounts.limits import DEFAULTS as ACCOUNTS
+from services.jobs.limits import DEFAULTS as JOBS
+from services.privacy.limits import DEFAULTS as PRIVACY
 from tests.docs.pages import rows, section
 
 PLACES = {
@@ -18,6 +20,8 @@ PLACES = {
     "docs/accounts.md": ACCOUNTS,
     "docs/api-keys.md": KEYS,
     "docs/devices.md": CLIENT,
+    "docs/jobs.md": JOBS,
+    "docs/privacy.md": PRIVACY,
 }
 
 
