@@ -11,7 +11,9 @@ from domain.errors import AtriumError, NotFound
 from domain.times import to_rfc3339
 from serve.auth import oidc_schemas as schemas
 from serve.auth import shown
-from serve.auth.schemas import LoggedIn
+from serve.auth.cookies import check_page, cookie_answer
+from serve.auth.routes import accounts_of
+from serve.auth.schemas import CookieLogin, LoggedIn
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.problems import RawHeaders
 from serve.platform.routing import Id, api_router, parse_body, problems, public_router
@@ -91,19 +93,24 @@ async def come_back_by_form(call: Call, provider: str) -> Answer:
 
 @router.post(
     "/exchange",
-    response_model=LoggedIn,
+    response_model=LoggedIn | CookieLogin,
     responses=problems(
         _401="The code does not hold, or a second factor is asked for.",
-        _403="The provider vouches for no address, the account is suspended, or no member of the organization.",
+        _403="The provider vouches for no address; the account is suspended, or no member of the organization; or by "
+        "cookie, and not from a page of ours.",
         _409="There is an account with this address that has to link this login itself.",
         _422="The request is not valid.",
     ),
 )
 async def exchange(call: Call, body: schemas.Exchange) -> Answer:
     """Log in by the code that the browser came back with. Whoever has no account gets one."""
+    if body.cookie:
+        check_page(call)
     opened = await oidc_of(call).identities.log_in(
         body.code, body.verifier, device=body.device, organization_id=body.organization_id or ""
     )
+    if body.cookie:
+        return cookie_answer(call, accounts_of(call), opened)
     return json_answer(shown.login_shown(opened, call.runtime.tokens))
 
 

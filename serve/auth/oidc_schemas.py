@@ -89,6 +89,9 @@ class Redeem(Body):
 class Exchange(Redeem):
     device: str = Field("", max_length=DEFAULTS.device_characters_max)
     organization_id: UuidText | None = Field(None, description="Act for this organization; left out: for oneself.")
+    cookie: bool = Field(
+        default=False, description="For a page in a browser: the tokens come in cookies that no script can read."
+    )
 
 
 class Identity(BaseModel):

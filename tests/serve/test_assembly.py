@@ -17,6 +17,7 @@ from serve.app import NOUNS, create_app
 from serve.assembly import GatewayConfig, open_gateway
 from serve.gateway import GatewayRuntime
 from services.merchants import Merchant
+from services.outgoing.limits import DEFAULTS as OUTGOING
 from services.products import Product
 from services.stores import CatalogStore
 from storage.db import Database
@@ -138,3 +139,19 @@ async def test_readiness_tells_when_nobody_runs_the_reactions_and_what_that_mean
     (part,) = [part for part in ready["parts"] if not part["ok"]]
     assert part["problem"] == "ReactionsNotRunningError"
     assert "topics" in part["affects"]
+
+
+async def test_a_host_that_is_not_asked_any_more_is_seen(gateway: GatewayRuntime, http: httpx.AsyncClient) -> None:
+    assert gateway.outgoing is not None
+    breaker = gateway.outgoing.breakers.of("mail.test:587")
+    for _ in range(OUTGOING.failures_to_open):
+        breaker.failed(breaker.admit())
+    ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()["degraded"]) == (200, ["outgoing"])
+    metrics = await http.get("/metrics")
+    assert 'atrium_outgoing_circuit{gateway="gateway-1",host="mail.test:587"} 2.0' in metrics.text
+
+
+async def test_without_providers_in_the_settings_there_are_none(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/api/v1/auth/oidc")).json() == {"items": []}
+    assert (await http.get(f"/api/v1/auth/oidc/any/start?challenge={'x' * 43}")).status_code == 404

@@ -299,6 +299,17 @@ async def test_the_code_is_for_one_minute_one_use_and_one_verifier(house):
     await refused(await exchange(house, late), 401, "oidc_flow_unknown")
 
 
+async def test_a_page_may_have_the_tokens_in_cookies_and_a_foreign_one_may_not(house):
+    code = await code_of(house, **EMAIL)
+    path, body = f"{AUTH}/oidc/exchange", {"code": code, "verifier": VERIFIER, "cookie": True}
+    answer = await house.http.post(path, json=body, headers={"Origin": "https://evil.example"})
+    await refused(answer, 403, "csrf_failed")
+    answer = await house.http.post(path, json=body, headers={"Origin": "http://test"})
+    assert answer.status_code == 200, answer.text
+    assert "access_token" not in answer.json()
+    assert "__Host-atrium_access=" in str(answer.headers.get_list("set-cookie"))
+
+
 async def test_who_has_no_role_at_an_organization_does_not_act_for_it(house):
     await refused(await exchange(house, await code_of(house, **EMAIL), organization_id=CLINIC), 403, "not_a_member")
 

@@ -101,6 +101,16 @@ async def test_while_it_is_away_what_was_fetched_serves_for_a_day_without_asking
     await door.claims()
 
 
+async def test_a_provider_whose_circuit_is_open_is_unavailable_for_as_long(door):
+    breaker = door.outgoing.breakers.of("login.test")
+    for _ in range(FAST.failures_to_open):
+        breaker.failed(breaker.admit())
+    with pytest.raises(Unavailable) as away:
+        await door.claims()
+    assert 14_000 < away.value.failure.retry_after_ms <= 15_000
+    assert door.scripted.asked == []
+
+
 async def test_a_token_without_a_key_id_is_of_the_only_key_or_of_none(door):
     door.scripted.keys = [RSA, EC]
     assert (await door.claims(_nameless(RSA))).sub == "ada"

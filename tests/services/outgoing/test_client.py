@@ -167,6 +167,14 @@ async def test_private_addresses_are_not_called_by_whatever_name():
         assert script.asked == []
 
 
+async def test_of_several_addresses_the_next_is_called_when_one_does_not_answer():
+    async def lookup(host, port):
+        return ["127.0.0.2", "127.0.0.1"]
+
+    async with talking_to(answer(), lookup=lookup) as (_, outgoing, url):
+        assert (await outgoing.get(f"http://both.test:{url.rpartition(':')[2]}")).status == 200
+
+
 async def test_without_tls_only_the_named_networks_are_called():
     async def lookup(host, port):
         return ["93.184.216.34"]

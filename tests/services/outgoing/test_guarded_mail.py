@@ -5,10 +5,13 @@ from email.message import EmailMessage
 import pytest
 from aiosmtplib import SMTPDataError, SMTPException, SMTPRecipientRefused, SMTPRecipientsRefused, SMTPServerDisconnected
 
-from services.mail.guarded import GuardedMailer
+from services.mail.guarded import GuardedMailer, guarded_mailer
+from services.mail.mailer import FileMailer
 from services.outgoing.breaker import Breakers
 from services.outgoing.errors import CircuitOpenError
 from services.outgoing.limits import DEFAULTS
+from storage.settings import Settings
+from tests.serve.house import ManualClock
 
 
 class Failing:
@@ -53,3 +56,12 @@ async def test_recipients_that_are_unknown_do_not_keep_others_from_their_mail(er
     breaker, inner = await sent(error, 20)
     assert inner.tried == 20
     assert breaker.is_spotless
+
+
+async def test_mail_servers_have_a_circuit_and_files_need_none(tmp_path):
+    breakers = Breakers()
+    smtp = guarded_mailer(Settings(smtp_url="smtp://127.0.0.1:1", data_dir=tmp_path), ManualClock(), breakers)
+    with pytest.raises((OSError, SMTPException)):
+        await smtp.send(EmailMessage())
+    assert breakers.of("127.0.0.1:1").calls == {"failed": 1}
+    assert isinstance(guarded_mailer(Settings(data_dir=tmp_path), ManualClock(), breakers), FileMailer)
