@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from cluster.cli import run
@@ -102,3 +103,16 @@ async def test_the_data_keys_move_to_a_key_management_service_and_back(
     monkeypatch.delenv("ATRIUM_KMS_URL")
     assert (await keys.run("rotate"))[0] == 0
     assert [key for key, _, _ in await keys.list()] == [1, 2, 3]
+
+
+async def test_what_operators_do_to_keys_is_in_the_audit_trail(keys: Keys) -> None:
+    for argv in (("rotate",), ("reseal",), ("retire", "1"), ("rewrap",)):
+        assert (await keys.run(*argv))[0] == 0
+    connection = await asyncpg.connect(keys.url)
+    rows = await connection.fetch("SELECT actor, action, object_id, purpose FROM audit_events ORDER BY position")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [
+        ("operator", "data_key_made", "2", "operations"),
+        ("operator", "data_key_retired", "1", "operations"),
+        ("operator", "data_keys_rewrapped", "", "operations"),
+    ]
