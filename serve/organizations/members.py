@@ -47,7 +47,8 @@ async def list_members(call: Call, organization_id: Id, query: Annotated[PageQue
     ),
 )
 async def add_member(call: Call, organization_id: Id, body: schemas.AddMember) -> Answer:
-    """Give somebody with an account a role here, by their address or id. A repeat changes nothing."""
+    """Give somebody with an account a role here, by their address; by their id only the platform's admins, or to who
+    is a member already. A repeat changes nothing."""
     if (body.email is None) == (body.user_id is None):
         raise invalid_field("user_id", "not_allowed", "Give either `email` or `user_id`.")
     member, repeated = await accounts_of(call).members.add(

@@ -60,6 +60,9 @@ class Members:
     ) -> tuple[Member, bool]:
         """Give somebody with an account a role; also whether they had it before.
 
+        Members are shown to admins with their address: an organization's admins take on only whose address they know.
+        By an id alone (orders have those of customers) they give roles to who is a member already.
+
         Raises `NotFound` (to all but admins; `user_unknown`), `Forbidden` (`own_roles`), `Invalid`.
         """
         _admins_only(actor, organization_id)
@@ -67,7 +70,8 @@ class Members:
             raise invalid_field("role", "unknown_role", f"One of {', '.join(sorted(ORGANIZATION_ROLES))}.")
         users = self._stores.users
         user = await (users.user(user_id) if user_id else users.user_by_email(check_email(email)))
-        if user is None or user.status is not UserStatus.ACTIVE:
+        known = user is not None and (email or actor.runs_platform() or await self._is_member(user.id, organization_id))
+        if user is None or user.status is not UserStatus.ACTIVE or not known:
             raise NotFound("Nobody with this address or id has an account.", code="user_unknown")
         if actor.subject == user.id and not actor.runs_platform():
             raise Forbidden("Another admin has to change your roles.", code="own_roles")
@@ -80,6 +84,9 @@ class Members:
             before = tuple(each for each in roles if each != role)
             await self._note(actor, f"member_added_{role}", user.id, organization_id, correlation, before, roles)
         return Member(user, roles), not added
+
+    async def _is_member(self, user_id: str, organization_id: str) -> bool:
+        return organization_id in await self.of_user(user_id)
 
     async def remove(
         self, actor: Actor, organization_id: str, user_id: str, role: str = "", *, correlation: str = ""

@@ -135,7 +135,7 @@ async def test_a_passkey_logs_in_for_an_organization(house):
     options = await post(house, "passkeys/options", None, headers)
     await post(house, "passkeys", {"credential": device.create(options)}, headers, 201)
     boss = house.bearer(new_id(), "admin", orgs=(CLINIC,))
-    member = {"user_id": account["id"], "role": "provider"}
+    member = {"email": account["email"], "role": "provider"}
     await house.http.post(f"/api/v1/organizations/{CLINIC}/members", json=member, headers=boss)
     credential = device.get(await post(house, "passkeys/login/options"))
     login = await post(house, "passkeys/login", {"credential": credential, "organization_id": CLINIC})
@@ -159,7 +159,7 @@ async def test_reauthenticating_takes_one_way_and_nothing_else(house, body):
 
 async def test_an_old_proof_of_one_factor_does_not_sign_for_who_has_two(house):
     account = await join(house)
-    member = {"user_id": account["id"], "role": "provider"}
+    member = {"email": account["email"], "role": "provider"}
     boss = house.bearer(new_id(), "admin", orgs=(CLINIC,))
     await house.http.post(f"/api/v1/organizations/{CLINIC}/members", json=member, headers=boss)
     login = await log_in(house, organization_id=CLINIC)

@@ -98,7 +98,9 @@ PROBES: Final[dict[str, Probe]] = {
     "POST /organizations": Probe((), {"id": CLINIC, "name": "Clinic", "kind": "clinic"}),
     "GET /organizations/{organization_id}": Probe(("organization",)),
     "GET /organizations/{organization_id}/members": Probe(("member",)),
-    "POST /organizations/{organization_id}/members": Probe(("accounts",), {"user_id": BOB, "role": "provider"}),
+    "POST /organizations/{organization_id}/members": Probe(
+        ("accounts",), {"email": address_of(BOB), "role": "provider"}
+    ),
     "DELETE /organizations/{organization_id}/members/{user_id}": Probe(("member",)),
     "GET /locations/countries": Probe(("location",)),
     "GET /locations/{country}/cities": Probe(("location",)),

@@ -203,7 +203,7 @@ class World:
         """Somebody of the clinic who does not ask in the walk."""
         await self.make("accounts")
         self.ids["user_id"] = await give_account(self.house, "Somebody Else")
-        there = {"user_id": self.ids["user_id"], "role": "front_desk"}
+        there = {"email": address_of(self.ids["user_id"]), "role": "front_desk"}
         await self.done(ADA, "POST", f"/organizations/{CLINIC}/members", there)
 
     async def _suspended_person(self) -> None:
@@ -214,7 +214,7 @@ class World:
     async def _member(self) -> None:
         await self.make("accounts")
         self.ids["user_id"] = BOB
-        await self.done(ADA, "POST", f"/organizations/{CLINIC}/members", {"user_id": BOB, "role": "provider"})
+        await self.done(ADA, "POST", f"/organizations/{CLINIC}/members", {"email": address_of(BOB), "role": "provider"})
 
     async def _api_key(self) -> None:
         await self.make("accounts")

@@ -71,6 +71,17 @@ async def test_the_last_admin_stays_also_when_two_remove_each_other_at_once(peop
     assert len(await members.list(PLATFORM, CLINIC, "", 10)) == 1
 
 
+async def test_an_id_alone_makes_nobody_a_member_but_for_the_platform(people):
+    """Or a merchant could read the address of every customer who ordered there."""
+    user_id = await people.join("ada@example.test")
+    members = people.accounts.members
+    with pytest.raises(NotFound, match="user_unknown"):
+        await members.add(ITS_ADMIN, CLINIC, "provider", user_id=user_id)
+    await members.add(ITS_ADMIN, CLINIC, "provider", email="ada@example.test")
+    await members.add(ITS_ADMIN, CLINIC, "billing", user_id=user_id)
+    assert await members.of_user(user_id) == {CLINIC: ("billing", "provider")}
+
+
 async def test_an_organizations_admins_give_themselves_nothing_the_platforms_may(people):
     user_id = await people.join("ada@example.test")
     await people.accounts.members.add(PLATFORM, CLINIC, "admin", user_id=user_id)
