@@ -38,6 +38,7 @@ _SECRET: Final = re.compile(
 _PLAIN_FIELDS: Final = frozenset({"event", "level", "time", "logger", "correlation", "trace_id", "span_id"})
 _URL_PASSWORD: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@")
 _BEARER: Final = re.compile(r"(?i)\bbearer\s+[a-z0-9._~+/=-]{8,}")
+_API_KEY: Final = re.compile(r"\batr_[a-z]+_[0-9A-Za-z]{16,}")
 _JWT: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 
 
@@ -76,6 +77,7 @@ def _clean_text(text: str) -> str:
     if "://" in text:
         text = _URL_PASSWORD.sub(rf"\g<scheme>:{REDACTED}@", text)
     if len(text) >= 16:
+        text = _API_KEY.sub(REDACTED, text)
         text = _JWT.sub(REDACTED, _BEARER.sub(f"Bearer {REDACTED}", text))
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}… ({len(text)} characters)"
 

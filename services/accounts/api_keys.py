@@ -198,9 +198,12 @@ class KeyCheck:
         """What is known of it without asking anybody; None: it has to be asked for (or does not hold)."""
         hashed = key_hash(key)
         verified, until = self._known.get(hashed, (None, 0))
-        if verified is None or until <= self._clock.now_ms() or self._revoked.ending(verified) is not None:
+        now = self._clock.now_ms()
+        if verified is None or until <= now or verified.expires * SECOND_MS <= now:
             return None
-        self._used_ms[verified.login] = self._clock.now_ms()
+        if self._revoked.ending(verified) is not None:
+            return None
+        self._used_ms[verified.login] = now
         return verified
 
     async def verify(self, key: str) -> Verified:

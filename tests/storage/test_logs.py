@@ -49,10 +49,11 @@ def test_personal_data_and_secrets_do_not_reach_the_log() -> None:
         customer={"phone": "1", "id": "7", "cards": [{"card_number": "4111"}]},
         database_url="postgresql://atrium:hunter2@db:5432/atrium",
         header="Bearer abcdefghijklmnop",
+        said="sent atr_live_Xq3vYw1X7m0dB5m2u4Zt twice",
         idempotency_key="k",
     )
     text = stream.getvalue()
-    assert not [secret for secret in ("example.org", "hunter2", "4111", "abcdefgh") if secret in text]
+    assert not [secret for secret in ("example.org", "hunter2", "4111", "abcdefgh", "Xq3vYw1X") if secret in text]
     (line,) = _lines(stream)
     assert line["customer"] == {"phone": REDACTED, "id": "7", "cards": [{"card_number": REDACTED}]}
     assert line["database_url"] == f"postgresql://atrium:{REDACTED}@db:5432/atrium"

@@ -99,6 +99,15 @@ async def test_a_key_runs_out_and_is_revoked_for_good_at_once(people):
     assert await people.accounts.keys.list(actor.subject) == []
 
 
+async def test_what_is_known_of_a_key_is_not_believed_past_its_end(people):
+    _, new = await made(people, days=1)
+    people.clock.advance(seconds=DAY_MS / 1_000 - 1)
+    await people.accounts.key_check.verify(new.key)
+    assert people.accounts.key_check.known(new.key) is not None
+    people.clock.advance(seconds=1)
+    assert people.accounts.key_check.known(new.key) is None
+
+
 async def test_another_gateway_that_knows_the_key_refuses_it_as_soon_as_it_hears(people):
     actor, new = await made(people)
     revocations = Revocations(people.stores.revocations, RevocationList(), people.clock)
