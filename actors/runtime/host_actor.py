@@ -109,7 +109,7 @@ class HostActor:
         await self._ready()
         now = asyncio.get_running_loop().time()
         if now - self._figures_at >= FIGURES_SECONDS:
-            self._figures, self._figures_at = packed(host_samples(self._host)), now
+            self._figures, self._figures_at = packed(await host_samples(self._host)), now
         return self._figures
 
     async def release(self, shards: Sequence[int], to: str) -> list[str]:

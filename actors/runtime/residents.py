@@ -57,6 +57,23 @@ class Residents:
                 counts[cell.kind] = counts.get(cell.kind, 0) + 1
         return counts
 
+    async def census(self) -> tuple[dict[str, int], int]:
+        """`live` and `cost`, a slice at a time: a hundred thousand at once would hold up everybody's turns."""
+        counts: dict[str, int] = {}
+        cost = 0
+        cells = list(self.cells.values())
+        for at in range(0, len(cells), _CENSUS_CELLS):
+            for cell in cells[at : at + _CENSUS_CELLS]:
+                cost += cell.cost
+                if cell.version:
+                    counts[cell.kind] = counts.get(cell.kind, 0) + 1
+            await asyncio.sleep(0)
+        return counts, cost
+
     def cost(self) -> int:
         """Estimated bytes of all."""
         return sum(cell.cost for cell in self.cells.values())
+
+
+_CENSUS_CELLS = 2_000
+"""Entities looked at between two moments in which the host does something else."""

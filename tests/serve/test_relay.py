@@ -29,7 +29,7 @@ class Processes:
             raise ConnectionError(process)
         if process == "reactor":
             return self.reactor
-        return host_samples(self._local.hosts[process])
+        return await host_samples(self._local.hosts[process])
 
 
 @pytest.fixture

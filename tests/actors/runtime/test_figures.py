@@ -29,7 +29,7 @@ async def test_a_host_counts_by_kind_what_its_commands_came_to() -> None:
                 await ask("counter", "one", refused, actor=OWNER)
         host = runtime.hosts["host-1"]
         await host.snapshots.write(host.residents.cells.values())
-        samples = unpacked(packed(host_samples(host)))
+        samples = unpacked(packed(await host_samples(host)))
     counted = {
         outcome: value(samples, "atrium_host_commands", "counter", outcome)
         for outcome in ("executed", "repeated", "conflict", "rejected", "failed")
@@ -54,7 +54,7 @@ async def test_rows_folded_to_load_an_entity_are_counted() -> None:
         host = runtime.hosts["host-1"]
         host.residents.cells.clear()
         await runtime.client.ask("counter", "one", Add(1), actor=OWNER)
-        samples = host_samples(host)
+        samples = await host_samples(host)
     assert value(samples, "atrium_host_replayed_rows", "counter") == 3
     assert value(samples, "atrium_host_activations", "counter") == 2
 
@@ -62,7 +62,7 @@ async def test_rows_folded_to_load_an_entity_are_counted() -> None:
 async def test_every_family_of_a_host_is_there_from_the_start() -> None:
     journal = MemoryJournal(MemoryStore())
     async with LocalRuntime(journal, journal, KINDS, keys=LOCAL_KEYS) as runtime:
-        samples = host_samples(runtime.hosts["host-1"])
+        samples = await host_samples(runtime.hosts["host-1"])
     assert {one.family for one in samples} == set(HOST_FAMILIES)
     for one in samples:
         labels = HOST_FAMILIES[one.family].labels
