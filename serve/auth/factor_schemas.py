@@ -94,12 +94,27 @@ class VerifyFactor(Body):
     cookie: bool = _BY_COOKIE
 
 
+def _example(**response: str) -> ConfigDict:
+    """A body with a credential as browsers write it, shortened."""
+    credential = {"id": "AZ4Sm7cVqkyf", "rawId": "AZ4Sm7cVqkyf", "type": "public-key", "response": response}
+    return ConfigDict(json_schema_extra={"examples": [{"credential": credential}]})
+
+
 class RegisterPasskey(Body):
+    model_config = _example(clientDataJSON="eyJ0eXBlIjoid2Vi", attestationObject="o2NmbXRkbm9uZQ")
+
     credential: NewCredential
     name: FactorName = ""
 
 
 class PasskeyLogin(Body):
+    model_config = _example(
+        clientDataJSON="eyJ0eXBlIjoid2Vi",
+        authenticatorData="SZYN5YgOjGh0NBcP",
+        signature="MEUCIQDmJr5tkTVQ",
+        userHandle="AZLwwX1ufDqaVQ",
+    )
+
     credential: UsedCredential
     device: str = Field(
         "", max_length=DEFAULTS.device_characters_max, description="What its owner calls it; shown in the list."
