@@ -48,6 +48,7 @@ async def test_a_key_does_what_its_scopes_say_in_either_header(house):
     assert await code(house, "GET", "/orders", by(key)) == "403 scope_missing"
     session = (await house.http.get(f"{AUTH}/session", headers=by(key))).json()
     assert (session["subject"], "authenticated_at" in session) == (cart["owner"], False)
+    assert session["scopes"] == ["carts:read", "carts:write"]
 
 
 async def test_reading_is_not_writing_and_writing_is_not_reading(house):
