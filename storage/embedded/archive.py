@@ -34,7 +34,8 @@ def archive_settings(folder: Path) -> dict[str, str]:
     """Of a server that archives into `folder`, which its user must be able to write."""
     kept, draft = (f"{_quoted(folder)}/{name}" for name in ("%f", ".%f.new"))
     # Whole or not there at all, on disk before Postgres gives its own up, and never over another server's.
-    copy = f"cp %p {draft} && sync {draft} && mv {draft} {kept}"
+    # A segment that was closed early is zeros at its end, which take no space where cp can leave holes.
+    copy = f"{{ cp --sparse=always %p {draft} 2>/dev/null || cp %p {draft}; }} && sync {draft} && mv {draft} {kept}"
     command = f"if [ ! -d {_quoted(folder)} ]; then :; elif [ -f {kept} ]; then cmp -s %p {kept}; else {copy}; fi"
     return {"archive_mode": "on", "archive_command": command, "archive_timeout": f"{ARCHIVE_SECONDS}s"}
 
