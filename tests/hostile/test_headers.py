@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from serve.ingress_middlewares import StripHeaders
+from serve.platform.addresses import client_address, networks_of
 from tests.serve.access.accounts import address_of, give_accounts
 from tests.serve.house import ALICE, House
 from tests.services.accounts.people import text_of
@@ -152,3 +153,23 @@ async def test_no_answer_repeats_the_host_that_was_asked(house: House) -> None:
     )
     assert made.headers["location"].startswith("/api/v1/carts/")
     assert "evil" not in made.text + str(made.headers)
+
+
+def test_an_address_is_nobodys_to_claim_but_a_trusted_proxys() -> None:
+    """Whatever header others' proxies would have believed, and X-Forwarded-For from whom we do not trust."""
+    trusted = networks_of("10.0.0.0/8")
+    claims = (
+        *("forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip"),
+        *("x-cluster-client-ip", "x-original-forwarded-for", "x-forwarded", "forwarded-for", "client-ip", "via"),
+        *("x-remote-addr", "remote-addr", "x-envoy-external-address", "x-originating-ip", "x-forwarded-host"),
+    )
+    said = [(name.encode(), value) for name in claims for value in (b"127.0.0.1", b"for=127.0.0.1")]
+    for peer, forwarded, address in (
+        ("203.0.113.7", b"127.0.0.1", "203.0.113.7"),
+        ("10.0.0.1", b"127.0.0.1, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", b"198.51.100.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+        ("10.0.0.1", b"203.0.113.9, evil", "10.0.0.1"),
+        ("10.0.0.1", b"", "10.0.0.1"),
+    ):
+        scope = {"client": (peer, 1), "headers": [*said, (b"x-forwarded-for", forwarded)]}
+        assert client_address(scope, trusted) == address, (peer, forwarded)
