@@ -205,8 +205,8 @@ async def get_session(call: Call) -> Answer:
             expires_at=to_rfc3339(verified.expires * SECOND_MS),
             memberships=[shown.ShownMembership(id_, roles) for id_, roles in held.items()],
             authenticated_at=to_rfc3339(verified.auth_time * SECOND_MS) if verified.auth_time else "",
-            scopes=tuple(sorted(verified.scopes or ())),
             amr=verified.amr,
+            scopes=tuple(sorted(verified.scopes or ())),
             user=user,
         )
     )

@@ -204,6 +204,7 @@ class Session(BaseModel):
     expires_at: Moment
     authenticated_at: Moment | None = None
     amr: list[str] | None = Field(None, description="How: `pwd`, `otp`, `pop` (a passkey), `mfa`.")
+    scopes: list[str] | None = Field(None, description="Of an API key: what it may be used for.")
     user: Account | None = None
     memberships: list[OwnMembership]
 

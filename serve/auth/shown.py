@@ -47,6 +47,7 @@ class ShownSession(msgspec.Struct, omit_defaults=True):
     memberships: list[ShownMembership]
     authenticated_at: str = ""
     amr: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
     user: ShownUser | None = None
 
 
