@@ -10,6 +10,7 @@ from actors.kinds import KINDS
 from actors.runtime.clock import SystemClock
 from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.ray_cluster import connect_client
+from services.clinic_stores import AuditStore
 from services.entities import Entities
 from services.history import History
 from services.jobs.running import Handler, JobRunner
@@ -76,7 +77,7 @@ def handlers_of(
     clock, folder = SystemClock(), settings.data_dir.absolute()
     records, tables = PrivacyTables(database, keys), PersonalTables(database, keys)
     entities = PersonalEntities(client, History(journal, KINDS, keys), JournalRewriting(database), KINDS, keys)
-    accounts = ErasedAccounts(database, keys)
+    accounts, trail = ErasedAccounts(database, keys), AuditStore(database, keys)
     exports = folder / EXPORTS_FOLDER
     retaining = Retaining(
         RetentionTables(database),
@@ -89,6 +90,6 @@ def handlers_of(
     )
     return {
         export.KIND: Exporting(tables, records, entities, exports, clock, limits).run,
-        erasure.KIND: Erasing(tables, records, entities, accounts, exports, clock).run,
+        erasure.KIND: Erasing(tables, records, entities, accounts, trail, exports, clock).run,
         retention.KIND: retaining.run,
     }

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.order_commands import Whose
+from actors.runtime.entity import SYSTEM
+from services.audit import OPERATIONS, AuditStore, Event
 from services.jobs.running import Work
 from services.lookups import Clock
 from services.privacy.entities import PersonalEntities
@@ -20,7 +22,8 @@ from storage.privacy.records import ErasureRecord, PrivacyTables
 from storage.privacy.registry import REGISTRY, Fate, Ground, Personal
 
 KIND: Final = "user_erasure"
-HELD: Final = "legal_hold"
+ERASED: Final = "erased"
+"""What the audit trail says, with the id of the job as the reason."""
 
 Forget = Callable[[str], Awaitable[bool]]
 
@@ -34,6 +37,7 @@ class Erasing:
         records: PrivacyTables,
         entities: PersonalEntities,
         accounts: ErasedAccounts,
+        trail: AuditStore,
         folder: Path,
         clock: Clock,
     ) -> None:
@@ -41,6 +45,7 @@ class Erasing:
         self._records = records
         self._entities = entities
         self._accounts = accounts
+        self._trail = trail
         self._folder = folder
         self._clock = clock
 
@@ -55,7 +60,7 @@ class Erasing:
         begun = ErasureRecord(
             user_id=person, job_id=job.id, asked_by=job.owner, outcome={}, started_at_ms=self._clock.now_ms()
         )
-        noted = (await self._records.begin_erasure(begun)).outcome
+        before = await self._records.begin_erasure(begun)
         await self._accounts.close(person)
         resumed = set(job.checkpoint.get("done", ()))
         for number, entry in enumerate(REGISTRY):
@@ -63,13 +68,14 @@ class Erasing:
                 continue
             await work.advance(done=number, total=len(REGISTRY), step=entry.noun)
             outcome = await self._erase(entry, person)
-            await self._records.note_erased(person, entry.noun, _merged(noted.get(entry.noun, {}), outcome))
+            await self._records.note_erased(person, entry.noun, _merged(before.outcome.get(entry.noun, {}), outcome))
             resumed.add(entry.noun)
             await work.advance(checkpoint={"done": sorted(resumed)})
         found = await self._records.erasure(person)
         outcome = {} if found is None else found.outcome
         whole = not any(each.get("open") for each in outcome.values())
-        if whole:
+        if whole and not before.finished_at_ms:
+            await self._trail.add([self._erased(person, job.id)])
             await self._records.finish_erasure(person, self._clock.now_ms())
         await work.advance(done=len(REGISTRY), total=len(REGISTRY), step="")
         return {"outcome": outcome, "finished": whole}
@@ -90,6 +96,17 @@ class Erasing:
         if entry.fate is Fate.DELETED:
             return _outcome(entry, await self._tables.delete(entry, person))
         return _outcome(entry, await self._tables.count(entry, person))
+
+    def _erased(self, person: str, job_id: str) -> Event:
+        return Event(
+            at_ms=self._clock.now_ms(),
+            actor=SYSTEM.subject,
+            action=ERASED,
+            kind="user",
+            object_id=person,
+            reason=job_id,
+            purpose=OPERATIONS,
+        )
 
     async def _forget(self, entry: Personal, ids: AsyncIterator[str], forget: Forget) -> dict[str, Any]:
         count = left = 0

@@ -22,6 +22,7 @@ from actors.runtime.local import LocalRuntime
 from domain.ids import new_id
 from domain.lines import Line
 from services.accounts.accounts import postgres_stores
+from services.clinic_stores import AuditStore
 from services.history import History
 from services.jobs.running import Handler, JobRunner
 from services.jobs.service import Jobs
@@ -68,7 +69,8 @@ class Household:
             runtime.client, History(journal, KINDS, keys), JournalRewriting(database), KINDS, keys
         )
         self.exporting = Exporting(tables, self.records, self.entities, folder, CLOCK, DEFAULTS)
-        self.erasing = Erasing(tables, self.records, self.entities, ErasedAccounts(database, keys), folder, CLOCK)
+        accounts, trail = ErasedAccounts(database, keys), AuditStore(database, keys)
+        self.erasing = Erasing(tables, self.records, self.entities, accounts, trail, folder, CLOCK)
 
     @property
     def runner(self) -> JobRunner:

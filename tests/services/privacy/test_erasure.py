@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from domain.ids import new_id
+from services.clinic_stores import AuditStore
 from services.jobs.running import JobRunner
 from services.privacy.erasure import Erasing
 from storage.accounts.records import UserStatus
@@ -94,6 +95,9 @@ async def test_a_second_erasure_has_the_same_outcome(household):
     again = await household.erase()
     assert settled(again) == settled(first)
     assert again["finished"]
+    events = sa.text("SELECT count(*) FROM audit_events WHERE action = 'erased' AND object_id = :person")
+    async with household.database.session() as session:
+        assert await session.scalar(events, {"person": household.grace}) == 1
 
 
 @pytest.mark.parametrize("step", ["logins", "carts", "medical_records", "account"])
@@ -115,6 +119,7 @@ async def test_an_erasure_that_is_killed_in_the_middle_goes_on_and_comes_to_the_
         household.records,
         household.entities,
         ErasedAccounts(household.database, household.keys),
+        AuditStore(household.database, household.keys),
         household.folder,
         CLOCK,
     )
