@@ -45,7 +45,7 @@ simulate: $(STAMP) ## Run the runtime, then a clinic with its tablets, under sim
 fuzz: $(STAMP) ## Ask every operation of the API's document right and wrong (ARGS="--examples 500 --seed 7 carts")
 	@$(BIN)/python -W ignore -m tests.fuzz $(ARGS)
 
-drill: $(STAMP) ## Kill and suspend parts of a real stack under load, and count
+drill: $(STAMP) ## Restore a real stack to a moment, kill and suspend parts of it under load, and count
 	@$(BIN)/python -m loadtests.drill $(ARGS)
 
 fmt: $(STAMP) ## Format and fix what can be fixed

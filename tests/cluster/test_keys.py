@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from cluster.datadir import DataDir
 from cluster.errors import BadSettingsError, DatabaseError
@@ -27,3 +28,14 @@ async def test_a_database_that_is_away_is_a_database_error_without_its_password(
     with pytest.raises(DatabaseError) as error:
         await open_keys(Settings(data_dir=tmp_path), "postgresql://nobody:hunter2@127.0.0.1:9/none")
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.stack
+async def test_without_its_key_management_service_nothing_starts_and_the_line_says_so(
+    database_url: str, tmp_path: Path
+) -> None:
+    away = Settings(data_dir=tmp_path, kms_url="http://127.0.0.1:9", kms_token=SecretStr("s.token"))
+    with pytest.raises(DatabaseError, match=r"key management service 127\.0\.0\.1:9 cannot be reached"):
+        await open_keys(away, database_url)
+    with pytest.raises(BadSettingsError, match="no token"):
+        await open_keys(Settings(data_dir=tmp_path, kms_url="http://127.0.0.1:9"), database_url)
