@@ -33,9 +33,7 @@ def export(
 ) -> None:
     """Write all tables, masked, while everything runs. The same value has the same pseudonym in every export."""
     if not masked:
-        raise BadSettingsError(
-            "only masked exports are made: --masked (a copy of everything is `atrium backup`)"
-        )
+        raise BadSettingsError("only masked exports are made: --masked (a copy of everything is `atrium backup`)")
     settings = settings_with(data)
     with database_for_command(settings) as url:
         counts = asyncio.run(_export(settings, url, file))
