@@ -130,12 +130,12 @@ async def test_a_passkey_from_registration_to_login_to_step_up(house):
 
 
 async def test_a_passkey_logs_in_for_an_organization(house):
-    account = await join(house)
+    await join(house)
     headers, device = bearer(await log_in(house)), Authenticator()
     options = await post(house, "passkeys/options", None, headers)
     await post(house, "passkeys", {"credential": device.create(options)}, headers, 201)
     boss = house.bearer(new_id(), "admin", orgs=(CLINIC,))
-    member = {"email": account["email"], "role": "provider"}
+    member = {"email": ADA, "role": "provider"}
     await house.http.post(f"/api/v1/organizations/{CLINIC}/members", json=member, headers=boss)
     credential = device.get(await post(house, "passkeys/login/options"))
     login = await post(house, "passkeys/login", {"credential": credential, "organization_id": CLINIC})
@@ -158,8 +158,8 @@ async def test_reauthenticating_takes_one_way_and_nothing_else(house, body):
 
 
 async def test_an_old_proof_of_one_factor_does_not_sign_for_who_has_two(house):
-    account = await join(house)
-    member = {"email": account["email"], "role": "provider"}
+    await join(house)
+    member = {"email": ADA, "role": "provider"}
     boss = house.bearer(new_id(), "admin", orgs=(CLINIC,))
     await house.http.post(f"/api/v1/organizations/{CLINIC}/members", json=member, headers=boss)
     login = await log_in(house, organization_id=CLINIC)

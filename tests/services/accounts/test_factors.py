@@ -247,7 +247,7 @@ async def test_who_is_suspended_meanwhile_or_no_member_any_more_does_not_get_in(
     with pytest.raises(Forbidden, match="not_a_member"):
         await people.accounts.logins.login(ADA, PASSWORD, organization_id=CLINIC)
     boss = Actor(new_id(), ("admin",), (CLINIC,))
-    await people.accounts.members.add(boss, CLINIC, "provider", user_id=app.user_id)
+    await people.accounts.members.add(boss, CLINIC, "provider", email=ADA)
     challenge = await asked(people, organization_id=CLINIC)
     await people.accounts.members.remove(boss, CLINIC, app.user_id)
     with pytest.raises(Forbidden, match="not_a_member"):
