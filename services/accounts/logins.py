@@ -89,9 +89,7 @@ class Logins:
             check_text(device, "device", length_max=self._limits.device_characters_max)
             await self._grant(user, organization_id)
             raise await self._factors.ask(user, device=device, organization_id=organization_id, amr=amr)
-        return await self.open(
-            user, device=device, organization_id=organization_id, auth_time_ms=auth_time_ms, amr=amr
-        )
+        return await self.open(user, device=device, organization_id=organization_id, auth_time_ms=auth_time_ms, amr=amr)
 
     async def finish(self, challenge: ChallengeRecord, code: str) -> Opened:
         """A login that was begun, by a code. Raises like `SecondFactors.prove` and `open`, and `Unauthenticated` with

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from domain.errors import Unavailable
+from domain.times import SECOND_MS
 from services.lookups import Clock
 from services.revocation_list import ENTRIES_MAX, RevocationList
 from storage.accounts.revocations import Ending, Revocation, for_ever, up_to
@@ -20,6 +21,8 @@ from storage.accounts.revocations import Ending, Revocation, for_ever, up_to
 CHANNEL: Final = "atrium:revocations"
 LOOK_SECONDS: Final = 5.0
 """How often Postgres is asked for news that Redis has not brought."""
+LATE_SECONDS: Final = 30.0
+"""After so long without a look (the database was away, the process was stopped) the last minute is not enough."""
 LOOKS_PER_LOAD: Final = 720
 """About once an hour all are read again, and those that have run out are deleted."""
 _PER_MESSAGE_MAX: Final = 500
@@ -55,12 +58,18 @@ class Revocations:
     """`revoked` is what `Tokens` asks. `publisher` None: there is no other gateway to tell."""
 
     def __init__(
-        self, store: RevocationStore, revoked: RevocationList, clock: Clock, publisher: Publisher | None = None
+        self,
+        store: RevocationStore,
+        revoked: RevocationList,
+        clock: Clock,
+        publisher: Publisher | None = None,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self.revoked = revoked
         self._store = store
         self._clock = clock
         self._publisher = publisher
+        self._look_seconds = look_seconds
         self._missed = asyncio.Event()
 
     async def revoke_person(self, user_id: str, reason: str) -> int:
@@ -111,23 +120,25 @@ class Revocations:
             self.revoked.reach_back_to(found[-1].recorded_ms)
 
     async def look_forever(self) -> None:
-        """Until cancelled; `load` before it. A database that is away is asked again: what is known stays known."""
-        looks = 0
+        """Until cancelled; `load` it before. A database that is away is asked again: what is known stays known."""
+        looks, looked_ms = 0, self._clock.now_ms()
         while True:
             looks += 1
-            everything = await self._paused() or looks % LOOKS_PER_LOAD == 0
+            missed = await self._paused()
+            late = self._clock.now_ms() - looked_ms > LATE_SECONDS * SECOND_MS
             try:
-                await (self.load() if everything else self._look())
-            except Unavailable:
-                _log.warning("revocations_not_read")
-                if everything:
-                    await asyncio.sleep(LOOK_SECONDS)
-                    self._missed.set()
+                await (self.load() if missed or late or looks % LOOKS_PER_LOAD == 0 else self._look())
+            except Exception as error:  # the next look finds what this one has not
+                _log.warning("revocations_not_read", error=type(error).__name__)
+                await asyncio.sleep(self._look_seconds)
+                self._missed.set()
+            else:
+                looked_ms = self._clock.now_ms()
 
     async def _paused(self) -> bool:
         """Whether messages were missed, so that all is to be read."""
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(self._look_seconds):
                 await self._missed.wait()
         except TimeoutError:
             return False

@@ -163,6 +163,34 @@ async def test_a_gap_in_listening_is_closed_from_the_database(clock):
     looking.cancel()
 
 
+async def test_a_process_that_was_stopped_reads_all_and_not_the_last_minute(clock):
+    class LongAgo(MemoryRevocations):
+        async def recent(self):
+            return []
+
+        async def all(self, now_ms, limit):
+            return self.rows[:limit]
+
+    store, known = LongAgo(), RevocationList()
+    store.rows.append(for_ever(LOGIN, clock.now_ms()))
+    looking = asyncio.create_task(Revocations(store, known, clock, look_seconds=0.001).look_forever())
+    await asyncio.sleep(0)
+    clock.advance(seconds=31)
+    await until(lambda: len(known) == 1, "everything is read")
+    looking.cancel()
+
+
+async def test_a_failed_look_is_made_good_by_reading_everything(clock):
+    store, known = MemoryRevocations(), RevocationList()
+    store.down = True
+    store.rows.append(for_ever(LOGIN, clock.now_ms()))
+    looking = asyncio.create_task(Revocations(store, known, clock, look_seconds=0.001).look_forever())
+    await asyncio.sleep(0)
+    store.down = False
+    await until(lambda: len(known) == 1, "everything is read")
+    looking.cancel()
+
+
 async def test_when_the_database_goes_away_it_holds_here_and_the_caller_is_told(clock):
     class Away(MemoryRevocations):
         async def add(self, revocations):
