@@ -5,6 +5,7 @@ Known vulnerabilities are not looked up: that needs a database from the network.
 """
 
 import re
+import sysconfig
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -50,8 +51,9 @@ def pins(text: str) -> dict[str, str]:
 
 
 def installed() -> dict[str, str]:
-    """Version by normalized name, of this environment."""
-    return {_normal(one.name): one.version for one in metadata.distributions()}
+    """Version by normalized name, of this environment; not of what Ray brings along and puts on the path."""
+    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    return {_normal(one.name): one.version for one in metadata.distributions(path=folders)}
 
 
 def below_floors(wanted: Iterable[str], lock: Mapping[str, str]) -> list[str]:
