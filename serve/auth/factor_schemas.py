@@ -96,7 +96,12 @@ class VerifyFactor(Body):
 
 def _example(**response: str) -> ConfigDict:
     """A body with a credential as browsers write it, shortened."""
-    credential = {"id": "AZ4Sm7cVqkyf", "rawId": "AZ4Sm7cVqkyf", "type": "public-key", "response": response}
+    credential: dict[str, Any] = {
+        "id": "AZ4Sm7cVqkyf",
+        "rawId": "AZ4Sm7cVqkyf",
+        "type": "public-key",
+        "response": response,
+    }
     return ConfigDict(json_schema_extra={"examples": [{"credential": credential}]})
 
 
