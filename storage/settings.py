@@ -185,7 +185,8 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         default=None,
         min_length=16,
-        description="Bearer token that /metrics asks for; unset: anybody may read it, and it shows no orders, no revenue.",
+        description="Bearer token that /metrics asks for; "
+        "unset: anybody may read it, and it shows no orders, no revenue.",
     )
     trace_endpoint: str = Field(
         default="",

@@ -76,6 +76,7 @@ def _logging_as_it_was() -> Iterator[None]:
     structlog.reset_defaults()
     structlog.configure(wrapper_class=_QUIET)
 
+
 # No test is timed: on a busy machine an example that is slow says nothing about the code.
 settings.register_profile("atrium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("atrium")

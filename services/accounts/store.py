@@ -87,8 +87,10 @@ class MembershipStore(Protocol):
     async def remove_memberships(
         self, organization_id: str, user_id: str, role: str, keep_role: str, now_ms: int
     ) -> int | None:
-        """How many roles were taken away (`role` "" is all); access tokens of before are outdated. None, and nothing done, when that would take
-        `keep_role` from the last who has it."""
+        """How many roles were taken away (`role` "" is all); access tokens of before are outdated.
+
+        None, and nothing done, when that would take `keep_role` from the last who has it.
+        """
 
 
 class AccountStores(msgspec.Struct, frozen=True):

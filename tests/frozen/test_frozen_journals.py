@@ -1,6 +1,7 @@
 """Journals written by earlier versions load for ever (invariant 10).
 
-A fixture is never edited; each new format adds one, and so do events that a schema gains (`<kind>-v1-erased.json`). Schemas older than the kind's pass its upcaster first.
+A fixture is never edited; each new format adds one, and so do events that a schema gains
+(`<kind>-v1-erased.json`). Schemas older than the kind's pass its upcaster first.
 """
 
 import json
