@@ -39,6 +39,8 @@ PEOPLE: Final = frozenset({"users"})
 """Tables whose `name` is a person's."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_IDS: Final = re.compile(rf"(guest:|share:)?{_UUID.pattern}")
+"""An id and nothing else. A prefix that nobody chose: anything else beside an id may be what somebody wrote."""
 _GIVEN: Final = ("Alba", "Bela", "Cato", "Dana", "Ezra", "Finn", "Gaia", "Hugo", "Iris", "Jona", "Kim", "Luca", "Mila")
 _FAMILY: Final = ("Ash", "Birch", "Cedar", "Elm", "Fir", "Hazel", "Juniper", "Larch", "Maple", "Oak", "Pine", "Rowan")
 
@@ -85,7 +87,7 @@ class Masker:
 
     def text(self, text: str) -> str:
         """Ids, also with a prefix (`guest:…`), become other ids; all else a word that says nothing."""
-        if _UUID.search(text):
+        if _IDS.fullmatch(text):
             return _UUID.sub(lambda found: self.id(found.group()), text)
         return f"masked-{self._mark('text', text)[:10]}"
 

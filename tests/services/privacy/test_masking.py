@@ -114,6 +114,12 @@ def test_ids_become_other_ids_also_within_a_text(value):
     assert one.text(f"guest:{text}") == f"guest:{one.id(text)}"
 
 
+@pytest.mark.parametrize("text", ["Ada Lovelace, blue door, {id}", "{id} Ada Lovelace", "Ada:{id}", "{id}\nAda"])
+def test_what_somebody_wrote_beside_an_id_is_masked_with_it(text):
+    one, id_ = Masker(KEY), new_id()
+    assert re.fullmatch(r"masked-[0-9a-f]{10}", one.value("instructions", text.format(id=id_)))
+
+
 @given(st.recursive(st.text(min_size=6), lambda inner: st.dictionaries(st.sampled_from(["a", "note"]), inner)))
 def test_what_is_within_a_document_is_masked_too(value):
     masked_value = Masker(KEY).value("note", value)
