@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from domain.ids import new_id
 from domain.times import SECOND_MS
 from services.accounts.limits import DEFAULTS as ACCOUNTS
 from services.jobs.limits import DEFAULTS, JobLimits
@@ -54,7 +55,9 @@ class JobBoard:
         room = self._limits.running_max - len(self._running)
         if room <= 0:
             return 0
-        claimed = await self._store.claim(self._kinds, self._holder, self._limits.lease_seconds, room)
+        # Each time another one: an attempt whose lease ran out, and which lives, is not taken for the next attempt.
+        holder = f"{self._holder}/{new_id()}"
+        claimed = await self._store.claim(self._kinds, holder, self._limits.lease_seconds, room)
         for job in claimed:
             log.info("job_taken_up", job=job.id, kind=job.kind, attempt=job.attempts)
             task = asyncio.get_running_loop().create_task(self._run(job))
@@ -69,7 +72,7 @@ class JobBoard:
 
     async def _run(self, job: JobRecord) -> None:
         try:
-            await self._execute(job, self._holder)
+            await self._execute(job, job.holder)
         except Exception as error:  # its lease runs out, and somebody takes it up
             log.warning("job_process_died", job=job.id, kind=job.kind, error=type(error).__name__)
 

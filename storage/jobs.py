@@ -100,12 +100,17 @@ class JobTables:
         async with self._database.session() as session:
             return [_record(row) for row in (await session.scalars(query)).all()]
 
-    async def cancel(self, job_id: str, now_ms: int) -> JobRecord | None:
-        """A queued job ends at once, a running one as soon as it looks; one that has ended stays as it is."""
+    async def cancel(self, job_id: str, now_ms: int, *, begun: bool = True) -> JobRecord | None:
+        """A queued job ends at once, a running one as soon as it looks; one that has ended stays as it is.
+
+        `begun` False: so does one that an attempt has been made at.
+        """
         async with self._database.session() as session:
             row = await session.get(Job, job_id, with_for_update=True)
             if row is None:
                 return None
+            if row.attempts and not begun:
+                return _record(row)
             if row.status == "queued":
                 row.status, row.finished_at = "cancelled", from_ms(now_ms)
             elif row.status == "running":

@@ -11,7 +11,7 @@ from services.lookups import Clock
 from storage.jobs import JobRecord
 
 STEADFAST: Final = frozenset({"user_erasure"})
-"""Kinds that are not called off once they run: half of it would be neither."""
+"""Kinds that are not called off once an attempt was made at them: half of it would be neither."""
 
 
 class Jobs:
@@ -68,11 +68,11 @@ class Jobs:
     async def cancel(self, actor: Actor, job_id: str) -> JobRecord:
         """Raises `Conflict`: `job_ended` for one that has ended otherwise, `job_under_way` for one that must end."""
         job = await self.get(actor, job_id)
-        if job.kind in STEADFAST and job.status == "running":
-            raise Conflict("This job is not called off any more.", code="job_under_way")
-        found = await self._store.cancel(job_id, self._clock.now_ms())
+        found = await self._store.cancel(job_id, self._clock.now_ms(), begun=job.kind not in STEADFAST)
         if found is None:
             raise NotFound("There is no such job.")
+        if found.live and not found.cancel_wanted:
+            raise Conflict("This job is not called off any more.", code="job_under_way")
         if found.status in {"succeeded", "failed"}:
             raise Conflict("The job has ended.", code="job_ended", extra={"current": found.status})
         return found
@@ -81,4 +81,4 @@ class Jobs:
         """Cancel the live job of this kind and key, if there is one."""
         found = await self._store.newest(kind, key)
         if found is not None and found.live:
-            await self._store.cancel(found.id, self._clock.now_ms())
+            await self._store.cancel(found.id, self._clock.now_ms(), begun=kind not in STEADFAST)

@@ -12,7 +12,7 @@ from jobs.tasks import KINDS_OF_JOBS, handlers_of
 from services.jobs.limits import JobLimits
 from services.jobs.service import Jobs
 from services.privacy.limits import PrivacyLimits
-from storage.jobs import JobRecord
+from storage.jobs import Advance, JobRecord
 from storage.privacy.retention import RetentionTables
 from storage.settings import Settings
 from tests.serve.house import ManualClock
@@ -54,7 +54,7 @@ async def test_a_board_claims_no_more_than_it_has_room_for() -> None:
     assert await board.look() == 2
     await board.settled()
     assert len(running) == 4
-    assert {holder for _, holder in running} == {"r1"}
+    assert all(holder.startswith("r1/") for _, holder in running)
 
 
 async def test_a_job_whose_process_died_is_claimed_again_when_its_lease_is_over() -> None:
@@ -72,6 +72,28 @@ async def test_a_job_whose_process_died_is_claimed_again_when_its_lease_is_over(
     clock.advance(seconds=31)
     assert await board.look() == 1
     await board.settled()
+
+
+async def test_an_attempt_whose_lease_ran_out_is_not_taken_for_the_next_one_of_the_same_board() -> None:
+    clock = ManualClock()
+    store = MemoryJobs(clock)
+    started = await Jobs(store, clock).start("walk", "a", owner="ada")
+    go, holders = asyncio.Event(), []
+
+    async def execute(job: JobRecord, holder: str) -> None:
+        holders.append(holder)
+        await go.wait()
+
+    board = JobBoard(store, ("walk",), execute, "r1", JobLimits(lease_seconds=30.0))
+    assert await board.look() == 1
+    clock.advance(seconds=31)  # it lives, and could not renew its lease: the database was away
+    assert await board.look() == 1
+    go.set()
+    await board.settled()
+    first, second = holders
+    assert await store.advance(started.id, first, 30.0, Advance(done=1)) is None
+    assert not await store.finish(started.id, first, "succeeded", 1, result={})
+    assert await store.advance(started.id, second, 30.0, Advance(done=1)) is not None
 
 
 async def test_the_calendar_starts_each_erasure_and_each_days_retention_once() -> None:

@@ -37,10 +37,12 @@ class MemoryJobs:
         rows = sorted(self.rows.values(), key=lambda row: row.id, reverse=True)
         return [row for row in rows if owner in {"", row.owner} and (not before_id or row.id < before_id)][:limit]
 
-    async def cancel(self, job_id: str, now_ms: int) -> JobRecord | None:
+    async def cancel(self, job_id: str, now_ms: int, *, begun: bool = True) -> JobRecord | None:
         row = self.rows.get(job_id)
         if row is None:
             return None
+        if row.attempts and not begun:
+            return row
         if row.status == "queued":
             row = _replace(row, status="cancelled", finished_at_ms=now_ms)
         elif row.status == "running":

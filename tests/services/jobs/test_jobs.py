@@ -167,6 +167,36 @@ async def test_an_ended_job_cannot_be_called_off_nor_an_erasure_that_runs(store,
     assert refused.value.failure.code == "job_under_way"
 
 
+async def test_an_erasure_that_has_begun_is_not_called_off_while_it_waits_for_its_next_attempt(store, jobs):
+    erasing = await jobs.start("user_erasure", "a", owner=ADA.subject)
+
+    async def fails(_work):
+        raise ConnectionError
+
+    await runner(store, user_erasure=fails).run_due("p1")
+    assert (await jobs.get(ADA, erasing.id)).status == "queued"
+    with pytest.raises(Conflict) as refused:
+        await jobs.cancel(ADA, erasing.id)
+    assert refused.value.failure.code == "job_under_way"
+    assert (await jobs.get(ADA, erasing.id)).status == "queued"
+
+
+async def test_an_erasure_that_is_taken_up_while_somebody_calls_it_off_goes_on(store, jobs):
+    erasing = await jobs.start("user_erasure", "a", owner=ADA.subject)
+    looked = store.job
+
+    async def taken_up_behind(job_id):
+        found = await looked(job_id)
+        await store.claim(("user_erasure",), "p1", 30.0, 1)
+        return found
+
+    store.job = taken_up_behind
+    with pytest.raises(Conflict) as refused:
+        await jobs.cancel(ADA, erasing.id)
+    assert refused.value.failure.code == "job_under_way"
+    assert not (await looked(erasing.id)).cancel_wanted
+
+
 async def test_a_job_that_is_due_later_waits(store, jobs):
     later = SystemClock().now_ms() + 60_000
     started = await jobs.start("walk", "a", owner=ADA.subject, due_at_ms=later)
