@@ -28,7 +28,7 @@ _UNKNOWN = "Unknown, or somebody else's."
         **problems(
             _403="Not proved just now that it is oneself.",
             _404="Not an admin of the platform, or no such person.",
-            _409="A legal hold is in force.",
+            _409="A legal hold is in force, or they are the last admin.",
             _422="The request is not valid.",
         ),
     },
@@ -51,9 +51,9 @@ async def start_job(call: Call, body: StartJob) -> Answer:
         raise NotFound("There is no such person.")
     accounts = accounts_of(call)
     await accounts.step_up.check(call.verified)
-    job = await privacy.erase(call.actor, body.user_id, call.correlation)
-    await accounts.revocations.revoke_person(body.user_id, "erased")
-    return started_answer(job)
+    await privacy.check_erasure(call.actor, body.user_id)
+    await accounts.people.shut_out(call.actor, body.user_id, call.correlation)
+    return started_answer(await privacy.erase(call.actor, body.user_id, call.correlation))
 
 
 @router.get("", response_model=JobPage)

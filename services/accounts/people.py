@@ -185,6 +185,17 @@ class People:
         self._post.send("account_deleted", user.email, user.locale)
         return user
 
+    async def shut_out(self, actor: Actor, user_id: str, correlation: str = "") -> None:
+        """Before somebody is erased without a grace: nobody logs in with the account from now on, as if it was deleted.
+
+        By the platform's admins. Raises `NotFound`, `Conflict` (`last_admin`).
+        """
+        self._platform_only(actor)
+        if (await self._user(user_id)).status is UserStatus.DELETED:
+            return
+        allowed = (UserStatus.ACTIVE, UserStatus.SUSPENDED, UserStatus.PENDING)
+        await self._change(actor, user_id, allowed, UserStatus.DELETED, "", correlation)
+
     def erased_after_ms(self, user: UserRecord) -> int:
         """When the grace of a deleted account is over."""
         return user.deleted_at_ms + self._limits.deletion_grace_seconds * SECOND_MS

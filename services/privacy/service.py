@@ -72,12 +72,16 @@ class Privacy:
 
     async def erase(self, actor: Actor, user_id: str, correlation: str = "") -> JobRecord:
         """Erase a person now, by who runs the platform. Raises `NotFound`, `Conflict` with code `legal_hold`."""
+        await self.check_erasure(actor, user_id)
+        await self._note(actor, ERASE, user_id, correlation)
+        return await self.jobs.start(erasure.KIND, user_id, owner=actor.subject, person=user_id)
+
+    async def check_erasure(self, actor: Actor, user_id: str) -> None:
+        """Raises what `erase` does."""
         if not actor.runs_platform() or not await self._store.person_exists(user_id):
             raise NotFound("There is no such person.")
         if await self._store.is_held(user_id):
             raise Conflict("Something of this person must be kept.", code="legal_hold")
-        await self._note(actor, ERASE, user_id, correlation)
-        return await self.jobs.start(erasure.KIND, user_id, owner=actor.subject, person=user_id)
 
     async def retain(self, actor: Actor, *, dry_run: bool) -> JobRecord:
         """Run the rules of retention now, by who runs the platform."""

@@ -14,8 +14,9 @@ from services.privacy.export import path_of, place_of
 from services.privacy.service import Privacy
 from storage.privacy.records import ExportRecord
 from storage.sealed_files import new_file_key
-from tests.serve.access.accounts import give_accounts
+from tests.serve.access.accounts import address_of, give_accounts
 from tests.serve.house import ADMIN, ALICE, BOB, House
+from tests.services.accounts.people import PASSWORD
 
 EXPORT = f"/api/v1/users/{ALICE}/export"
 DAY_MS = 24 * 3_600_000
@@ -165,6 +166,27 @@ async def test_who_is_erased_is_shut_out_at_once(lived: House) -> None:
     assert (await lived.http.get("/api/v1/jobs", headers=token)).status_code == 401
 
 
+async def test_who_is_to_be_erased_does_not_log_in_again_before_the_job_has_run(lived: House) -> None:
+    credentials = {"email": address_of(ALICE), "password": PASSWORD}
+    assert (await lived.http.post("/api/v1/auth/login", json=credentials)).status_code == 200
+    body = {"kind": "user_erasure", "user_id": ALICE}
+    for _ in range(2):  # asked for again, it is the same job
+        started = await lived.http.post("/api/v1/jobs", json=body, headers=platform(lived))
+        assert (started.status_code, started.json()["status"]) == (202, "queued")
+    refused = await lived.http.post("/api/v1/auth/login", json=credentials)
+    assert (refused.status_code, refused.json()["code"]) == (401, "login_failed")
+
+
+async def test_the_only_admin_is_not_erased(lived: House) -> None:
+    now = lived.clock.now_ms()
+    await lived.account_stores.people.set_roles(ALICE, ["customer", "admin"], expected=-1, now_ms=now)
+    body = {"kind": "user_erasure", "user_id": ALICE}
+    refused = await lived.http.post("/api/v1/jobs", json=body, headers=platform(lived))
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_admin")
+    assert lived.jobs.rows == {}
+    assert (await lived.http.get("/api/v1/users/profile", headers=lived.bearer())).json()["id"] == ALICE
+
+
 async def test_an_erasure_asks_for_a_login_just_now_and_minds_a_legal_hold(lived: House) -> None:
     body = {"kind": "user_erasure", "user_id": ALICE}
     old = platform(lived)
@@ -174,6 +196,7 @@ async def test_an_erasure_asks_for_a_login_just_now_and_minds_a_legal_hold(lived
     lived.privacy_store.held.add(ALICE)
     held = await lived.http.post("/api/v1/jobs", json=body, headers=platform(lived))
     assert (held.status_code, held.json()["code"]) == (409, "legal_hold")
+    assert (await lived.http.get("/api/v1/users/profile", headers=lived.bearer())).status_code == 200
 
 
 @pytest.mark.parametrize(
