@@ -116,7 +116,8 @@ class Logins:
         """A login session of an active person who has proved to be themselves, by whatever.
 
         `auth_time_ms` is when they did: None for now, 0 if that is not known; `amr` how. The audit trail says `action`.
-        Raises `Invalid`, and `Forbidden` with code `not_a_member`.
+        Raises `Invalid`, `Forbidden` with code `not_a_member`, and `Unauthenticated` with code `login_failed` when they
+        were shut out, or their password was changed, since `user` was read.
         """
         check_text(device, "device", length_max=self._limits.device_characters_max)
         now = self._clock.now_ms()
@@ -133,7 +134,9 @@ class Logins:
             expires_at_ms=now + self._limits.login_ttl_seconds * SECOND_MS,
         )
         token = new_token()
-        await self._stores.logins.open_login(login, token, now + self._limits.refresh_ttl_seconds * SECOND_MS)
+        ends = now + self._limits.refresh_ttl_seconds * SECOND_MS
+        if not await self._stores.logins.open_login(login, token, ends, password_hash=user.password_hash):
+            raise Unauthenticated("The account was changed just now: log in again.", code="login_failed")
         await self._audit.note(Actor(user.id), action, "login", login.id)
         return self._opened(user, grant, login, token, now)
 

@@ -28,8 +28,17 @@ class Prover:
             raise Unauthenticated("The address or the password is not right.", code="login_failed")
         await self._attempts.forget(email)
         if better:
-            await self._stores.users.upgrade_password(user.id, user.password_hash, better)
+            user = await self._upgraded(user, password, better)
         return check_active(user)
+
+    async def _upgraded(self, user: UserRecord, password: str, better: str) -> UserRecord:
+        """With the better hash; with that of another login at the same time, if it was quicker."""
+        users = self._stores.users
+        await users.upgrade_password(user.id, user.password_hash, better)
+        kept = await users.user(user.id)
+        if kept is None or not (await self._passwords.verify(password, kept.password_hash))[0]:
+            raise Unauthenticated("The address or the password is not right.", code="login_failed")
+        return kept
 
     async def prove_again(self, user_id: str, password: str, path: str) -> UserRecord:
         """Of somebody who is logged in: a wrong password is `Invalid` on the field `path`, else as `prove`.

@@ -69,7 +69,6 @@ class Recovery:
         await self._passwords.check(password, "password", (user.email, user.name))
         now = self._clock.now_ms()
         await self._users.change_password(user.id, await self._passwords.hash(password), now)
-        await self._logins.revoke(user.id, "", "password_changed", now)
         await self._revocations.spread()
         self._post.send("password_changed", user.email, user.locale)
         await self._audit.note(Actor(user.id), "password_changed", "user", user.id)

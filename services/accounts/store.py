@@ -32,7 +32,9 @@ class UserStore(Protocol):
     async def upgrade_password(self, user_id: str, old_hash: str, new_hash: str) -> None:
         """Nothing when the password is another one by now."""
 
-    async def change_password(self, user_id: str, new_hash: str, now_ms: int) -> None: ...
+    async def change_password(self, user_id: str, new_hash: str, now_ms: int) -> None:
+        """And revoke all logins, void what was mailed before and what a login was asked for."""
+
     async def add_token(self, token: TokenRecord, *, since_ms: int, count_max: int) -> bool:
         """False, and nothing written, when this person was given `count_max` since `since_ms`."""
 
@@ -45,15 +47,16 @@ class UserStore(Protocol):
         """Spend it, and make the pending person active with this password. False when it was spent or they are not."""
 
     async def reset_password(self, token: TokenRecord, new_hash: str, now_ms: int) -> bool:
-        """Spend it, set the password, revoke all logins; who is pending has proved the address. False when spent."""
+        """Spend it, and do as `change_password`; who is pending has proved the address. False when spent."""
 
     async def change_email(self, token: TokenRecord, email: str, now_ms: int) -> bool:
         """Spend it, and change the address. False when it was spent, or the address has become another's."""
 
 
 class LoginStore(Protocol):
-    async def open_login(self, login: LoginRecord, token: str, expires_at_ms: int) -> None:
-        """With its first refresh token."""
+    async def open_login(self, login: LoginRecord, token: str, expires_at_ms: int, *, password_hash: str) -> bool:
+        """With its first refresh token. False, and nothing written, unless the person is active and has this password
+        ("" for none) still: what was proved before it was changed is no login any more."""
 
     async def login_of(self, token: str) -> LoginRecord | None: ...
     async def rotate(

@@ -8,11 +8,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.accounts.lookup import Vault
-from storage.accounts.records import LoginRecord, Rotated
+from storage.accounts.records import LoginRecord, Rotated, UserStatus
 from storage.accounts.revocations import end_logins, for_ever, write_revocations
 from storage.accounts.secret_tokens import token_hash
 from storage.db import Database
-from storage.models import Login, LoginFailure, RefreshToken
+from storage.models import Login, LoginFailure, RefreshToken, User
 from storage.times import from_ms, to_ms
 
 REUSED: Final = "refresh_token_reused"
@@ -25,8 +25,13 @@ class LoginTables:
         self._database = database
         self._vault = vault
 
-    async def open_login(self, login: LoginRecord, token: str, expires_at_ms: int) -> None:
+    async def open_login(self, login: LoginRecord, token: str, expires_at_ms: int, *, password_hash: str) -> bool:
         async with self._database.session() as session:
+            # Whoever shuts them out or changes the password waits for this, and ends it; or this waits, and sees it.
+            person = select(User.status, User.password_hash).where(User.id == login.user_id)
+            found = (await session.execute(person.with_for_update(read=True))).first()
+            if found is None or tuple(found) != (UserStatus.ACTIVE.value, password_hash):
+                return False
             session.add(
                 Login(
                     id=login.id,
@@ -42,6 +47,7 @@ class LoginTables:
             )
             await session.flush()
             session.add(_token_row(login.id, token, login.created_at_ms, expires_at_ms))
+        return True
 
     async def login_of(self, token: str) -> LoginRecord | None:
         """Whose token this is, whatever became of it."""

@@ -12,7 +12,7 @@ from storage.accounts.profiles import Profile, blind_words, profile_of, put_word
 from storage.accounts.records import TokenRecord, UserRecord, UserStatus
 from storage.accounts.revocations import end_logins
 from storage.db import Database
-from storage.models import OneTimeToken, User
+from storage.models import FactorChallenge, OneTimeToken, User
 from storage.times import from_ms, to_ms
 
 
@@ -83,6 +83,8 @@ class UserTables:
     async def change_password(self, user_id: str, new_hash: str, now_ms: int) -> None:
         async with self._database.session() as session:
             await _put_password(session, user_id, new_hash, now_ms)
+            await _void_mailed(session, user_id, now_ms)
+            await end_logins(session, user_id, "", "password_changed", now_ms)
 
     async def add_token(self, token: TokenRecord, *, since_ms: int, count_max: int) -> bool:
         """False, and nothing written, when this person was given `count_max` since `since_ms`."""
@@ -226,18 +228,23 @@ def _live(token_hash: bytes, purposes: Sequence[str], now_ms: int) -> Any:
 
 
 async def _spend(session: AsyncSession, token: TokenRecord, now_ms: int) -> bool:
-    """Use it, once, and with it all others of the same purpose that this person was sent."""
+    """Use it, once, and with it all others that this person was sent: they were for the address or the password of
+    before, and may have been asked for by somebody else."""
     statement = update(OneTimeToken).where(_live(token.hash, (token.purpose,), now_ms))
     spent = await session.execute(statement.values(used_at=from_ms(now_ms)).returning(OneTimeToken.hash))
     if spent.first() is None:
         return False
-    others = update(OneTimeToken).where(
-        OneTimeToken.user_id == token.user_id, OneTimeToken.purpose == token.purpose, OneTimeToken.used_at.is_(None)
-    )
-    await session.execute(others.values(used_at=from_ms(now_ms)))
+    await _void_mailed(session, token.user_id, now_ms)
     return True
 
 
+async def _void_mailed(session: AsyncSession, user_id: str, now_ms: int) -> None:
+    left = update(OneTimeToken).where(OneTimeToken.user_id == user_id, OneTimeToken.used_at.is_(None))
+    await session.execute(left.values(used_at=from_ms(now_ms)))
+
+
 async def _put_password(session: AsyncSession, user_id: str, new_hash: str, now_ms: int) -> None:
+    """What whoever had the old one was asked for after it (a second factor, a new one's first code) is void."""
     statement = update(User).where(User.id == user_id)
     await session.execute(statement.values(password_hash=new_hash, updated_at=from_ms(now_ms)))
+    await session.execute(delete(FactorChallenge).where(FactorChallenge.user_id == user_id))

@@ -44,13 +44,18 @@ class MemoryRevocations:
 class MemoryLogins:
     def __init__(self, revocations: MemoryRevocations) -> None:
         self.revocations = revocations
+        self.people: dict[str, UserRecord] = {}
         self.logins: dict[str, LoginRecord] = {}
         self.tokens: dict[bytes, list] = {}
         self.failures: dict[str, tuple[int, int, int]] = {}
 
-    async def open_login(self, login: LoginRecord, token: str, expires_at_ms: int) -> None:
+    async def open_login(self, login: LoginRecord, token: str, expires_at_ms: int, *, password_hash: str) -> bool:
+        user = self.people[login.user_id]
+        if (user.status, user.password_hash) != (UserStatus.ACTIVE, password_hash):
+            return False
         self.logins[login.id] = login
         self.tokens[token_hash(token)] = [login.id, expires_at_ms, 0, ""]
+        return True
 
     async def login_of(self, token: str) -> LoginRecord | None:
         kept = self.tokens.get(token_hash(token))
@@ -111,8 +116,9 @@ class MemoryLogins:
 
 
 class MemoryUsers:
-    def __init__(self, logins: MemoryLogins) -> None:
-        self.by_id: dict[str, UserRecord] = {}
+    def __init__(self, logins: MemoryLogins, factors: MemoryFactors) -> None:
+        self.by_id = logins.people
+        self._factors = factors
         self.tokens: dict[bytes, TokenRecord] = {}
         self.spent: set[bytes] = set()
         self._logins = logins
@@ -148,6 +154,11 @@ class MemoryUsers:
 
     async def change_password(self, user_id: str, new_hash: str, now_ms: int) -> None:
         self.change(user_id, password_hash=new_hash, updated_at_ms=now_ms)
+        self._void_mailed(user_id)
+        asked = self._factors.challenges
+        for hashed in [each for each, one in asked.items() if one.user_id == user_id]:
+            del asked[hashed]
+        await self._logins.revoke(user_id, "", "password_changed", now_ms)
 
     async def add_token(self, token: TokenRecord, *, since_ms: int, count_max: int) -> bool:
         if sum(one.user_id == token.user_id and one.issued_at_ms >= since_ms for one in self._all()) >= count_max:
@@ -176,7 +187,6 @@ class MemoryUsers:
         if self.by_id[token.user_id].status is UserStatus.PENDING:
             self.change(token.user_id, status=UserStatus.ACTIVE, verified_at_ms=now_ms)
         await self.change_password(token.user_id, new_hash, now_ms)
-        await self._logins.revoke(token.user_id, "", "password_reset", now_ms)
         return True
 
     async def change_email(self, token: TokenRecord, email: str, now_ms: int) -> bool:
@@ -194,9 +204,11 @@ class MemoryUsers:
     def _spend(self, token: TokenRecord) -> bool:
         if token.hash in self.spent:
             return False
-        same = [one.hash for one in self._all() if (one.user_id, one.purpose) == (token.user_id, token.purpose)]
-        self.spent.update(same)
+        self._void_mailed(token.user_id)
         return True
+
+    def _void_mailed(self, user_id: str) -> None:
+        self.spent.update(one.hash for one in self._all() if one.user_id == user_id)
 
     def change(self, user_id: str, **fields: object) -> None:
         self.by_id[user_id] = msgspec.structs.replace(self.by_id[user_id], **fields)
@@ -240,10 +252,11 @@ class MemoryMembers:
 
 def memory_stores(organizations: set[str]) -> AccountStores:
     revocations = MemoryRevocations()
-    users, members = MemoryUsers(revocations.logins), MemoryMembers(organizations, revocations)
+    factors = MemoryFactors()
+    users, members = MemoryUsers(revocations.logins, factors), MemoryMembers(organizations, revocations)
     people = MemoryPeople(users, members)
     keys = MemoryKeys(organizations, revocations.rows)
-    return AccountStores(users, revocations.logins, members, people, revocations, keys, MemoryFactors())
+    return AccountStores(users, revocations.logins, members, people, revocations, keys, factors)
 
 
 def _membership(row: tuple[str, str, str]) -> MembershipRecord:

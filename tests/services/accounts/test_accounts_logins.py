@@ -237,3 +237,65 @@ async def test_who_has_no_role_any_more_goes_on_for_themselves(people):
 async def _give(people, user_id, organization_id, role):
     membership = MembershipRecord(user_id=user_id, organization_id=organization_id, role=role)
     assert await people.stores.members.add_membership(membership, people.clock.now_ms())
+
+
+async def test_a_new_password_voids_what_was_mailed_and_asked_before_it(people):
+    """Whoever knew the old one may have asked for another address, or be at the second factor."""
+    user_id = await people.join(ADA)
+    await people.accounts.registration.change_email(user_id, PASSWORD, "mallory@example.test")
+    await people.accounts.recovery.forgot(ADA)
+    await people.settled()
+    theirs, reset = people.mail.code("mallory@example.test"), people.mail.code(ADA)
+    begun = await people.accounts.enrolments.begin(user_id, "Mallory's phone")
+    await people.accounts.recovery.change(user_id, PASSWORD, OTHER_PASSWORD)
+    with pytest.raises(Invalid, match="ask for a new one"):
+        await people.accounts.registration.verify(theirs)
+    with pytest.raises(Invalid, match="ask for a new one"):
+        await people.accounts.recovery.reset(reset, PASSWORD)
+    with pytest.raises(Unauthenticated, match="challenge_spent"):
+        await people.accounts.factors.challenged(begun.challenge, "enrolment")
+    assert await people.accounts.logins.login(ADA, OTHER_PASSWORD)
+
+
+async def test_a_reset_voids_another_address_that_was_asked_for(people):
+    user_id = await people.join(ADA)
+    await people.accounts.registration.change_email(user_id, PASSWORD, "mallory@example.test")
+    await people.accounts.recovery.forgot(ADA)
+    await people.settled()
+    await people.accounts.recovery.reset(people.mail.code(ADA), OTHER_PASSWORD)
+    with pytest.raises(Invalid, match="ask for a new one"):
+        await people.accounts.registration.verify(people.mail.code("mallory@example.test"))
+
+
+async def test_a_new_address_voids_what_was_mailed_to_the_old_one(people):
+    user_id = await people.join(ADA)
+    await people.accounts.recovery.forgot(ADA)
+    await people.settled()
+    reset = people.mail.code(ADA)
+    await people.accounts.registration.change_email(user_id, PASSWORD, "new@example.test")
+    await people.settled()
+    await people.accounts.registration.verify(people.mail.code("new@example.test"))
+    with pytest.raises(Invalid, match="ask for a new one"):
+        await people.accounts.recovery.reset(reset, OTHER_PASSWORD)
+
+
+async def test_a_password_and_the_logins_by_the_old_one_change_together(people):
+    """A process that dies between the two would leave them to whoever had the old one."""
+    user_id = await people.join(ADA)
+    opened = await people.accounts.logins.login(ADA, PASSWORD)
+    await people.stores.users.change_password(user_id, "another", people.clock.now_ms())
+    with pytest.raises(Unauthenticated, match="refresh_token_invalid"):
+        await people.accounts.logins.refresh(opened.refresh_token)
+
+
+@pytest.mark.parametrize("meanwhile", ["suspended", "another_password"])
+async def test_who_was_shut_out_while_their_password_was_looked_at_does_not_get_in(people, meanwhile):
+    user_id = await people.join(ADA)
+    proved = await people.stores.users.user(user_id)
+    if meanwhile == "suspended":
+        await people.accounts.people.suspend(Actor(new_id(), ("admin",)), user_id, "Stolen account")
+    else:
+        await people.accounts.recovery.change(user_id, PASSWORD, OTHER_PASSWORD)
+    with pytest.raises(Unauthenticated, match="login_failed"):
+        await people.accounts.logins.begin(proved)
+    assert await people.accounts.logins.list(user_id) == []

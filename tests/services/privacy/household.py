@@ -114,7 +114,7 @@ class Household:
             last_used_at_ms=now,
             expires_at_ms=now + 1_000_000,
         )
-        await self.stores.logins.open_login(login, new_token(), now + 1_000_000)
+        assert await self.stores.logins.open_login(login, new_token(), now + 1_000_000, password_hash="")
         await self.stores.members.add_membership(
             MembershipRecord(user_id=user_id, organization_id=MERCHANT, role="billing"), now
         )
