@@ -37,6 +37,8 @@ class Identity(msgspec.Struct, frozen=True):
     """What `Revoked` knows it by, None for what cannot be taken back."""
     may: Callable[[str, str], bool] | None = None
     """Of an API key: whether it was made for this channel (`read`), for commands to this entity (`write`)."""
+    scopes: frozenset[str] | None = None
+    """What `may` follows from."""
 
 
 class Revoked(Protocol):

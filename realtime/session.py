@@ -59,6 +59,7 @@ class Session:
         "_reader",
         "_released",
         "_runner",
+        "_scopes",
         "_services",
         "_shown",
         "_signals",
@@ -81,6 +82,7 @@ class Session:
         self._socket = socket
         self._services = services
         self._shown: frozenset[str] | None = None
+        self._scopes: frozenset[str] | None = None
         self._credentials = credentials
         self._clock = services.clock
         self._hub = services.hub
@@ -211,7 +213,7 @@ class Session:
             return
         self.actor = self._executor.actor = identity.actor
         self.ticket = identity.ticket
-        self._shown = identity.shown
+        self._shown, self._scopes = identity.shown, identity.scopes
         if identity.may is not None:
             connection.scope = narrowed(connection.scope, identity.may)
             if hello.device_id and not identity.may("session", "write"):
@@ -264,10 +266,12 @@ class Session:
         if self.actor.subject != identity.actor.subject:
             self.connection.shut(codes.TOKEN_INVALID, "the token is somebody else's", flush=False)
             return
-        if (self.actor.roles, self.actor.organizations) != (identity.actor.roles, identity.actor.organizations):
+        actor = identity.actor
+        held = (self.actor.roles, self.actor.organizations, self._scopes)
+        if held != (actor.roles, actor.organizations, identity.scopes):
             self.connection.shut(codes.STATE_INVALIDATED, "the rights have changed", flush=False)
             return
-        self.actor = self._executor.actor = identity.actor
+        self.actor = self._executor.actor = actor
         self.ticket = identity.ticket
         self._shown = identity.shown
         self.connection.renewed(ttl_seconds(identity, self._services.wall()), self._clock())

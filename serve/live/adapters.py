@@ -62,4 +62,5 @@ def _identity(verified: Verified) -> Identity:
         login_ms=verified.auth_time * SECOND_MS,
         ticket=verified,
         may=None if verified.scopes is None else may_on_socket(verified.scopes),
+        scopes=verified.scopes,
     )

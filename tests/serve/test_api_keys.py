@@ -203,6 +203,25 @@ async def test_on_a_socket_a_key_sees_and_does_what_its_scopes_say_until_it_is_r
         assert wire.closed == (codes.TOKEN_INVALID, "token_revoked")
 
 
+async def test_a_socket_of_a_login_does_not_go_on_by_a_key_that_may_less(house):
+    key, login = await key_of(house, "orders:read")
+    other = await house.http.post(KEYS, json={"name": "C", "scopes": ["carts:read"]}, headers=bearer(login))
+    async with Sockets() as sockets:
+        sockets.services = msgspec.structs.replace(
+            sockets.services, authenticator=TokenAuthenticator(house.tokens, house.accounts.key_check)
+        )
+        sockets.gateway.services = sockets.services
+        for first, second in ((login["access_token"], key["key"]), (key["key"], other.json()["key"])):
+            wire = sockets.open()
+            wire.feed({"t": "hello", "v": [1, 1], "token": first})
+            wire.feed({"t": "auth", "token": first})
+            await settle()
+            assert wire.closed is None
+            wire.feed({"t": "auth", "token": second})
+            await settle()
+            assert wire.closed == (codes.STATE_INVALIDATED, "the rights have changed")
+
+
 async def shut_with(sockets, token, **hello):
     wire = sockets.open()
     wire.feed({"t": "hello", "v": [1, 1], "token": token, **hello})
