@@ -112,14 +112,17 @@ class ApiKeys:
         held_for = old.expires_at_ms - old.created_at_ms
         owner = Owner(old.owner_kind, old.owner_id, old.organization_id)
         new = self._made(actor, owner, old.name, old.scopes, now + held_for)
-        if not await self._store.rotate_key(
+        rotated = await self._store.rotate_key(
             key_id,
             new.record,
             key_hash(new.key),
             until_ms=now + overlap * SECOND_MS,
             live_max=self.limits.keys_per_owner_max,
             now_ms=now,
-        ):
+        )
+        if rotated is None:
+            raise _no_key()
+        if not rotated:
             raise self._too_many()
         await self._revocations.spread()
         await self._note(actor, "api_key_rotated", owner, key_id, _state(old), _state(new.record))

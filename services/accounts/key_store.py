@@ -12,8 +12,9 @@ class KeyStore(Protocol):
 
     async def rotate_key(
         self, old_id: str, key: ApiKeyRecord, hashed: bytes, *, until_ms: int, live_max: int, now_ms: int
-    ) -> bool:
-        """Add `key`, and let the owner's `old_id` hold until `until_ms` at most. False as `add_key`."""
+    ) -> bool | None:
+        """Add `key`, and let the owner's `old_id` hold until `until_ms` at most. False as `add_key`; None, and nothing
+        written, when the old one was revoked."""
 
     async def key_by_hash(self, hashed: bytes) -> ApiKeyRecord | None: ...
     async def key(self, owner_id: str, key_id: str) -> ApiKeyRecord | None: ...

@@ -60,10 +60,12 @@ class ApiKeyTables:
 
     async def rotate_key(
         self, old_id: str, key: ApiKeyRecord, hashed: bytes, *, until_ms: int, live_max: int, now_ms: int
-    ) -> bool:
-        owned = ApiKey.owner_id == key.owner_id
-        sooner = update(ApiKey).where(ApiKey.id == old_id, owned, ApiKey.revoked_at.is_(None))
+    ) -> bool | None:
+        old = (ApiKey.id == old_id, ApiKey.owner_id == key.owner_id, ApiKey.revoked_at.is_(None))
+        sooner = update(ApiKey).where(*old)
         async with self._database.session() as session:
+            if await session.scalar(select(ApiKey.id).where(*old).with_for_update()) is None:
+                return None
             if not await _add(session, key, hashed, live_max + 1, now_ms):  # the old one makes room
                 return False
             await session.execute(sooner.values(expires_at=func.least(ApiKey.expires_at, from_ms(until_ms))))

@@ -28,7 +28,9 @@ class MemoryKeys:
 
     async def rotate_key(
         self, old_id: str, key: ApiKeyRecord, hashed: bytes, *, until_ms: int, live_max: int, now_ms: int
-    ) -> bool:
+    ) -> bool | None:
+        if self.by_id[old_id].revoked_at_ms:
+            return None
         if not await self.add_key(key, hashed, live_max=live_max + 1, now_ms=now_ms):
             return False
         self._change(old_id, expires_at_ms=min(self.by_id[old_id].expires_at_ms, until_ms))

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,6 +144,18 @@ async def test_a_rotated_key_goes_on_for_the_overlap_only(people):
     assert [await refusal(people, one.key) for one in (new, rotated)] == ["token_expired", ""]
     with pytest.raises(NotFound):
         await people.accounts.keys.rotate(actor, owner, new.record.id)
+
+
+async def test_a_key_that_is_revoked_while_it_is_rotated_has_no_heir(people):
+    actor, new = await made(people)
+    keys, owner = people.accounts.keys, await people.accounts.keys.own(actor, "")
+    old = await people.stores.keys.key(actor.subject, new.record.id)
+    heir = msgspec.structs.replace(old, id=new_id())
+    await keys.revoke(actor, owner, old.id)
+    now = people.clock.now_ms()
+    rotated = await people.stores.keys.rotate_key(old.id, heir, b"heir", until_ms=now, live_max=25, now_ms=now)
+    assert rotated is None
+    assert await keys.list(actor.subject) == []
 
 
 async def test_an_overlap_of_nothing_ends_the_old_key_at_once(people):
