@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from domain.times import SECOND_MS, to_rfc3339
-from services.jobs.running import Work
+from services.jobs.running import JobCancelledError, Work
 from services.lookups import Clock
 from services.privacy.archive import Archive
 from services.privacy.entities import PersonalEntities
@@ -55,17 +55,18 @@ class Exporting:
             archive.document("manifest.json", _manifest(job.person, now, described))
         draft.replace(path_of(self._folder, job.id))
         expires = now + self._limits.export_ttl_seconds * SECOND_MS
-        await self._records.put_export(
-            ExportRecord(
-                id=job.id,
-                user_id=job.person,
-                file_key=key,
-                size_bytes=archive.size_bytes,
-                files=archive.files,
-                created_at_ms=now,
-                expires_at_ms=expires,
-            )
+        record = ExportRecord(
+            id=job.id,
+            user_id=job.person,
+            file_key=key,
+            size_bytes=archive.size_bytes,
+            files=archive.files,
+            created_at_ms=now,
+            expires_at_ms=expires,
         )
+        if not await self._records.put_export(record):
+            path_of(self._folder, job.id).unlink(missing_ok=True)
+            raise JobCancelledError
         await work.advance(done=len(nouns), total=len(nouns), step="")
         return {"files": archive.files, "size_bytes": archive.size_bytes, "expires_at": to_rfc3339(expires)}
 

@@ -56,7 +56,8 @@ class PrivacyTables:
 
     # -- exports ----------------------------------------------------------------------------------
 
-    async def put_export(self, export: ExportRecord) -> None:
+    async def put_export(self, export: ExportRecord) -> bool:
+        """False, and nothing kept, when the person's erasure has begun: it may have passed by the exports already."""
         values = {
             "id": export.id,
             "user_id": export.user_id,
@@ -68,7 +69,10 @@ class PrivacyTables:
         }
         statement = insert(PersonalExport).values(values)
         async with self._database.session() as session:
+            if await session.scalar(select(exists().where(Erasure.user_id == export.user_id))):
+                return False
             await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+        return True
 
     async def export(self, user_id: str, now_ms: int) -> ExportRecord | None:
         """The newest one that has not expired."""

@@ -2,8 +2,10 @@
 
 import pytest
 
+from domain.ids import new_id
 from services.privacy.export import FORMAT, path_of
 from storage.models import PersonalExport
+from storage.privacy.records import ErasureRecord
 from storage.privacy.registry import REGISTRY, Ground
 from tests.services.privacy.household import CLOCK, EMAIL, NAME, NOTE, STREET, open_household
 
@@ -64,6 +66,16 @@ async def test_the_file_is_sealed_and_opens_no_more_when_its_row_is_gone(househo
     assert b"PK" not in content[:64]
     await household.records.remove_exports([found.id])
     assert await household.records.export(household.grace, CLOCK.now_ms()) is None
+
+
+async def test_no_export_is_kept_once_an_erasure_has_begun(household):
+    begun = ErasureRecord(user_id=household.grace, job_id=new_id(), asked_by="ada", outcome={}, started_at_ms=1)
+    await household.records.begin_erasure(begun)
+    job = await household.jobs.start("user_export", household.grace, owner="ada", person=household.grace)
+    assert await household.runner.run_due("p1") == 1
+    assert (await household.store.job(job.id)).status == "cancelled"
+    assert await household.records.export(household.grace, CLOCK.now_ms()) is None
+    assert list(household.folder.iterdir()) == []
 
 
 async def test_an_expired_export_is_not_found(household):
