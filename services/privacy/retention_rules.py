@@ -36,7 +36,12 @@ RULES: Final = (
         name="login_attempts",
         days=30,
         what="attempts to log in, after the last one",
-        of=RowRule(table="login_failures", key=("email_hash",), condition="last_at < :before"),
+        of=RowRule(
+            table="login_failures",
+            key=("email_hash",),
+            condition="last_at < :before",
+            person="(SELECT users.id FROM users WHERE users.email_hash = login_failures.email_hash)",
+        ),
     ),
     Rule(
         name="mailed_tokens",
@@ -48,13 +53,18 @@ RULES: Final = (
         name="factor_challenges",
         days=1,
         what="questions to second factors, after they held",
-        of=RowRule(table="factor_challenges", key=("hash",), condition="expires_at < :before"),
+        of=RowRule(table="factor_challenges", key=("hash",), condition="expires_at < :before", person="user_id"),
     ),
     Rule(
         name="refresh_tokens",
         days=30,
         what="refresh tokens, after they held",
-        of=RowRule(table="refresh_tokens", key=("hash",), condition="expires_at < :before"),
+        of=RowRule(
+            table="refresh_tokens",
+            key=("hash",),
+            condition="expires_at < :before",
+            person="(SELECT logins.user_id FROM logins WHERE logins.id = refresh_tokens.login_id)",
+        ),
     ),
     Rule(
         name="logins",
@@ -71,7 +81,12 @@ RULES: Final = (
         name="api_keys",
         days=365,
         what="API keys, after they held",
-        of=RowRule(table="api_keys", key=("id",), condition="revoked_at < :before OR expires_at < :before"),
+        of=RowRule(
+            table="api_keys",
+            key=("id",),
+            condition="revoked_at < :before OR expires_at < :before",
+            person="owner_id",
+        ),
     ),
     Rule(
         name="positions_said",

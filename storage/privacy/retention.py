@@ -14,7 +14,8 @@ from storage.times import from_ms, to_ms
 class RowRule(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of `table` (its key: `key`) for which `condition` holds run out; `:before` is the moment in it.
 
-    `person`: the column that names somebody, of whom nothing runs out while a legal hold is in force; "" for none.
+    `person`: the column, or in parentheses the query, that names somebody, of whom nothing runs out while a legal hold
+    is in force; "" for none.
     """
 
     table: str
@@ -37,7 +38,7 @@ class Due(msgspec.Struct, frozen=True):
     at_ms: int
 
 
-_FREE: Final = "NOT EXISTS (SELECT 1 FROM legal_holds h WHERE h.released_at IS NULL AND h.user_id = {table}.{person})"
+_FREE: Final = "NOT EXISTS (SELECT 1 FROM legal_holds h WHERE h.released_at IS NULL AND h.user_id = {person})"
 
 
 class RetentionTables:
@@ -87,5 +88,6 @@ class RetentionTables:
 
 
 def _where(rule: RowRule | EntityRule) -> str:
-    free = _FREE.format(table=rule.table, person=rule.person) if rule.person else ""
+    person = rule.person if rule.person.startswith("(") else f"{rule.table}.{rule.person}"
+    free = _FREE.format(person=person) if rule.person else ""
     return f"({rule.condition})" + (f" AND {free}" if free else "")

@@ -13,6 +13,7 @@ from services.privacy.retention import Retaining
 from services.privacy.retention_rules import BY_NAME, KEPT, RULES, RetentionError, chosen_days
 from storage.models import Base
 from storage.privacy.records import HoldRecord
+from storage.privacy.registry import REGISTRY
 from storage.privacy.retention import EntityRule, RetentionTables, RowRule
 from tests.services.privacy.household import CLOCK, NOTE, STREET, Household, open_household
 
@@ -204,7 +205,30 @@ def test_rules_are_of_tables_and_columns_that_there_are():
     for rule in RULES:
         if isinstance(rule.of, RowRule | EntityRule):
             columns = Base.metadata.tables[rule.of.table].columns
-            assert not rule.of.person or rule.of.person in columns
+            assert not rule.of.person or rule.of.person.startswith("(SELECT ") or rule.of.person in columns
         if isinstance(rule.of, RowRule):
             assert {*rule.of.key} == {column.name for column in columns if column.primary_key}
     assert set(KEPT) <= set(Base.metadata.tables)
+
+
+def test_a_legal_hold_keeps_the_rows_of_every_rule_that_are_somebodys():
+    of_people = {entry.table for entry in REGISTRY}
+    for rule in RULES:
+        if isinstance(rule.of, RowRule) and rule.of.table in of_people:
+            assert rule.of.person, rule.name
+
+
+@stack
+async def test_what_is_found_through_other_tables_is_held_too(household):
+    now = CLOCK.now_ms()
+    hold = HoldRecord(id=new_id(), user_id=household.grace, reason="c", placed_by="ada", placed_at_ms=now)
+    assert await household.records.hold(hold)
+    await sql(household, "INSERT INTO login_failures SELECT email_hash, 1, now(), NULL FROM users")
+    await sql(household, "INSERT INTO login_failures VALUES ('nobodys', 1, now(), NULL)")
+    await age(household, 5_000)
+    counts = await run(household, retaining(household))
+    assert (counts["refresh_tokens"], counts["login_attempts"]) == (1, 2)
+    assert await sql(household, "SELECT count(*) FROM refresh_tokens") == 1
+    assert await household.records.release(household.grace, now)
+    counts = await run(household, retaining(household))
+    assert (counts["refresh_tokens"], counts["login_attempts"]) == (1, 1)
