@@ -51,6 +51,12 @@ def test_no_secret_is_shown():
         assert not {(entry.table, name) for name in shown} & sealed
 
 
+def test_whose_patients_others_are_is_not_in_an_export_of_staff():
+    for entry in REGISTRY:
+        if "patient_id" in Base.metadata.tables[entry.table].columns and entry.condition != "patient_id = :person":
+            assert "patient_id" in entry.hidden, entry.noun
+
+
 def test_every_sealed_column_of_an_entry_is_opened_or_hidden():
     for table, column, *_ in PLAIN:
         for entry in REGISTRY:
