@@ -1,4 +1,7 @@
-"""Idempotency keys in Postgres. Each method is one transaction; answers are sealed."""
+"""Idempotency keys in Postgres. Each method is one transaction.
+
+Answers are sealed, and so are the hashes of requests: bodies have passwords, which would be guessed by a bare hash.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final, cast
@@ -70,7 +73,7 @@ class IdempotencyTable:
         """None: it is this attempt's to run. Else what another one of this key asked and was answered."""
         values = {
             "id": attempt.key,
-            "request": attempt.request,
+            "request": self._keys.seal(attempt.request, _place("request", attempt.key)),
             "attempt": attempt.id,
             "running_until": from_ms(attempt.running_until_ms),
             "expires_at": from_ms(attempt.expires_at_ms),
@@ -81,12 +84,13 @@ class IdempotencyTable:
         rows = await self._run(_FIND, {"id": attempt.key})
         if not rows:  # it was refused just now
             return Earlier(attempt.request, None)
-        request, sealed = rows[0]
-        return Earlier(request, None if sealed is None else await self._opened(attempt.key, sealed))
+        request, answer = rows[0]
+        opened = None if answer is None else await self._opened(answer, _place("answer", attempt.key))
+        return Earlier(await self._opened(request, _place("request", attempt.key)), opened)
 
     async def finish(self, key: bytes, attempt_id: str, answer: bytes) -> None:
         """Keep the answer. Nothing, when the attempt took so long that another one took its place."""
-        sealed = self._keys.seal(answer, _place(key))
+        sealed = self._keys.seal(answer, _place("answer", key))
         await self._run(_FINISH, {"key": key, "mine": attempt_id, "sealed": sealed})
 
     async def forget(self, key: bytes, attempt_id: str) -> None:
@@ -108,11 +112,11 @@ class IdempotencyTable:
             result: Any = await session.execute(statement, values)
             return result.all() if result.returns_rows else ()
 
-    async def _opened(self, key: bytes, sealed: bytes) -> bytes:
+    async def _opened(self, sealed: bytes, place: bytes) -> bytes:
         if self._keys.lacks(sealed):
             await self._keys.refresh()
-        return self._keys.open(sealed, _place(key))
+        return self._keys.open(sealed, place)
 
 
-def _place(key: bytes) -> bytes:
-    return column_place("idempotency_keys", "answer", key)
+def _place(column: str, key: bytes) -> bytes:
+    return column_place("idempotency_keys", column, key)

@@ -54,6 +54,7 @@ PLAIN: Final = (
     ("one_time_tokens", "payload", "hash", "bytea"),
     ("refresh_tokens", "successor", "hash", "bytea"),
     ("personal_exports", "file_key", "id", "text"),
+    ("idempotency_keys", "request", "id", "bytea"),
     ("idempotency_keys", "answer", "id", "bytea"),
     ("totp_factors", "secret", "id", "text"),
     ("emergency_access", "reason", "id", "text"),

@@ -7,9 +7,9 @@ from storage.models.base import Base, Blob, Id, Moment
 
 
 class IdempotencyKey(Base):
-    """One key of one subject on one route. `id` and `request` are hashes; `answer` is sealed, NULL while it runs.
+    """One key of one subject on one route. `id` and `request` are hashes; `request` and `answer` are sealed.
 
-    `attempt` is who runs it, until `running_until` at most.
+    `answer` is NULL while it runs. `attempt` is who runs it, until `running_until` at most.
     """
 
     __tablename__ = "idempotency_keys"

@@ -79,6 +79,17 @@ async def test_after_a_day_a_key_is_new_and_the_old_row_is_pruned(table) -> None
 
 
 @pytest.mark.stack
+async def test_no_hash_of_what_was_asked_lies_open(database: Database) -> None:
+    """Bodies have passwords: by a bare hash a thief of the database would try billions of them a second."""
+    table, first = IdempotencyTable(database, KeyRing.ephemeral()), attempt()
+    await table.begin(first)
+    async with database.session() as session:
+        kept = (await session.scalars(sa.select(IdempotencyKey.request))).one()
+    assert first.request not in kept
+    assert await table.begin(attempt()) == Earlier(first.request, None)
+
+
+@pytest.mark.stack
 async def test_answers_lie_sealed_and_open_only_in_their_place(database: Database) -> None:
     table, first = IdempotencyTable(database, KeyRing.ephemeral()), attempt()
     await table.begin(first)
