@@ -131,20 +131,22 @@ def _check_files(data: Path) -> None:
 def restore(source: Path, folder: Path) -> None:
     """Make a backup the data of the server on `folder`, which must not have any: as of when the backup was whole.
 
-    It recovers when it is started. Raises `BackupError`, `OSError`, `EmbeddedServerError`.
+    It recovers when it is started. Raises `BackupError`, `OSError`, `EmbeddedServerError`; then there is nothing: a
+    server on half of it would begin with an empty database.
     """
-    server = EmbeddedPostgres(folder)
-    if server.data.exists():
+    if EmbeddedPostgres(folder).data.exists():
         raise BackupError(f"{folder} has data already")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    password = folder / "password"
-    shutil.copyfile(source / "password", password)
-    password.chmod(0o600)
-    draft = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
+    draft = folder.with_name(f".{folder.name}.restoring")
+    shutil.rmtree(draft, ignore_errors=True)
+    server = EmbeddedPostgres(draft)
     try:
-        shutil.copytree(source / "data", draft / "data", symlinks=True)
-        server.own(draft / "data")
-        (draft / "data").rename(server.data)
+        draft.mkdir(parents=True, mode=0o700)
+        password = draft / "password"
+        shutil.copyfile(source / "password", password)
+        password.chmod(0o600)
+        shutil.copytree(source / "data", server.data, symlinks=True)
+        server.own(server.data)
+        draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.embedded.archive import archive_settings, await_archived, reach, remove_before, segments
-from storage.embedded.backup import INFO_FILE, BackupError
+from storage.embedded.backup import INFO_FILE, BackupError, restore
 from storage.embedded.retention import backups, choose, prune
 
 
@@ -75,3 +75,12 @@ def test_the_backup_that_leads_to_a_moment_is_chosen_and_the_newest_are_kept(tmp
     done = prune(tmp_path, wal, 2)
     assert (done.backups, done.segments) == (("day-1",), 15)
     assert [each.path.name for each in backups(tmp_path)] == ["day-2", "day-3"]
+
+
+def test_a_restore_that_fails_halfway_leaves_no_server_to_be_started_empty(tmp_path: Path) -> None:
+    source = tmp_path / "backup"
+    source.mkdir()
+    (source / "password").write_text("secret")
+    with pytest.raises(OSError, match="data"):  # the disk is full, the backup's disk is gone
+        restore(source, tmp_path / "postgres")
+    assert [path.name for path in tmp_path.iterdir()] == ["backup"]
