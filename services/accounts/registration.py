@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.runtime.entity import Actor
+from actors.runtime.entity import SYSTEM, Actor
 from domain.errors import Invalid, invalid_field
 from domain.ids import new_id
 from domain.text import check_text
@@ -81,7 +81,11 @@ class Registration:
         fresh = self._new(wanted, email, await self._passwords.hash(wanted.password))
         now = self._clock.now_ms()
         user = msgspec.structs.replace(fresh, status=UserStatus.ACTIVE, verified_at_ms=now, roles=roles)
-        return user if await self._users.add_user(user) else None
+        if not await self._users.add_user(user):
+            return None
+        given = {"email": masked_email(email), "roles": sorted(roles)}
+        await self._audit.note(SYSTEM, "account_created", "user", user.id, after=given)
+        return user
 
     async def verify(self, token: str) -> UserRecord:
         """Open the account, or take over the new address, that this token was mailed for. Raises `Invalid`.

@@ -3,6 +3,7 @@
 from actors.runtime.entity import Actor
 from domain.ids import new_id
 from services.accounts.api_keys import Owner
+from services.accounts.registration import NewUser
 from services.audit import OPERATIONS, OWN
 from storage.accounts.api_keys import SERVICE
 from tests.serve.clinic import CLINIC
@@ -30,6 +31,15 @@ async def test_a_change_of_roles_shows_both_sides(people):
         ("member_removed", {"roles": ["billing"]}, {"roles": []}),
     ]
     assert {one.purpose for one in people.trail.kept if one.actor == ADMIN.subject} == {OPERATIONS}
+
+
+async def test_an_account_made_by_command_is_in_the_trail_with_its_roles(people):
+    wanted = NewUser(email="boss@example.test", password=PASSWORD, name="Boss")
+    made = await people.accounts.registration.create(wanted, ("customer", "admin"))
+    assert await people.accounts.registration.create(wanted, ("admin",)) is None
+    (event,) = [one for one in people.trail.kept if one.action == "account_created"]
+    assert (event.actor, event.object_id, event.purpose) == ("system", made.id, OPERATIONS)
+    assert event.after == {"email": "b***@e***.test", "roles": ["admin", "customer"]}
 
 
 async def test_a_change_of_address_is_ones_own_and_masked(people):
