@@ -101,5 +101,6 @@ class PersonalEntities:
                 if fresh != events:
                     reply = codec.reply(id, row.version, row.payload)
                     payload = codec.pack_events(id, row.version, fresh, reply)
-                    await self._rewriting.replace(kind, id, row, payload)
-            after = page[-1].version
+                    if not await self._rewriting.replace(kind, id, row, payload):
+                        break
+                after = row.version

@@ -34,8 +34,8 @@ class JournalRewriting:
         async with self._database.session() as session:
             return [Payload(version, payload) for version, payload in (await session.execute(query)).all()]
 
-    async def replace(self, kind: str, id: str, was: Payload, fresh: bytes) -> None:
-        """Nothing happens if somebody else (a rotation of keys) has changed it: whoever asks walks again."""
+    async def replace(self, kind: str, id: str, was: Payload, fresh: bytes) -> bool:
+        """False, and nothing happens, if somebody else (a rotation of keys) has changed it: it is to be read again."""
         statement = update(JournalRow).where(
             JournalRow.kind == kind,
             JournalRow.id == id,
@@ -43,7 +43,8 @@ class JournalRewriting:
             JournalRow.payload == was.payload,
         )
         async with self._database.session() as session:
-            await session.execute(statement.values(payload=fresh))
+            changed = await session.execute(statement.values(payload=fresh).returning(JournalRow.version))
+            return changed.first() is not None
 
     async def drop_snapshot(self, kind: str, id: str) -> None:
         """It is a cache: the journal has it all."""
