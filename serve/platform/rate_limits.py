@@ -17,9 +17,9 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 from starlette.types import Scope
 
-from domain.errors import Failure
+from domain.errors import AtriumError, Failure, Unauthenticated
 from serve.platform.addresses import Networks, client_address, networks_of
-from serve.platform.credentials import Keys, at_hand
+from serve.platform.credentials import Keys, at_hand, presented
 from serve.platform.edge import FIELDS, VERIFIED, Verdict
 from services.tokens import Tokens
 from storage.bus import BusAway
@@ -127,9 +127,26 @@ class RateLimiter:
             return await self._take(_hashed(client_address(scope, limits.trusted)), policies)
         if subject:
             return await self._take(subject, (limits.subject,))
-        # A key that is not known here yet is looked up: of its owner's requests this is one in half a minute.
-        policies = (limits.burst,) if unknown_key else (limits.burst, limits.anonymous)
-        return await self._take(_hashed(client_address(scope, limits.trusted)), policies)
+        client = _hashed(client_address(scope, limits.trusted))
+        if not unknown_key:
+            return await self._take(client, (limits.burst, limits.anonymous))
+        verdict = await self._take(client, (limits.burst,))
+        if verdict.refusal is not None or await self._is_key(scope):
+            return verdict
+        return await self._take(client, (limits.anonymous,))
+
+    async def _is_key(self, scope: Scope) -> bool:
+        """Whether a key that is not known here yet is one: of its owner's requests this asks for one in half a minute,
+        and strangers at the same address lose nothing by it. Who makes keys up is a stranger."""
+        if self._keys is None:
+            return False
+        try:
+            scope[VERIFIED] = await self._keys.verify(presented(scope[FIELDS]))
+        except Unauthenticated:
+            return False
+        except AtriumError:
+            pass  # the route says that it cannot be looked up now
+        return True
 
     async def _take(self, client: str, policies: tuple[Policy, ...]) -> Verdict:
         now, told = self._clock(), []

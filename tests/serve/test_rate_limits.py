@@ -5,11 +5,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from actors.runtime.entity import Actor
+from domain.errors import Unauthenticated, Unavailable
 from domain.ids import new_id
 from serve.platform import rate_limits
 from serve.platform.addresses import UNKNOWN, client_address, networks_of
+from serve.platform.credentials import Keys
 from serve.platform.edge import FIELDS
 from serve.platform.rate_limits import Policy, RateLimiter, RateLimits, rate_limits_of
+from services.tokens import Verified
 from storage.bus import BusAway
 from storage.rate_limits import Grant, MemoryCounters
 from storage.settings import Settings
@@ -42,11 +46,13 @@ class Counting:
 class Door:
     """A limiter with a clock of its own, and the address that a request comes from."""
 
-    def __init__(self, house: House, limits: RateLimits = SMALL) -> None:
+    def __init__(self, house: House, limits: RateLimits = SMALL, keys: Keys | None = None) -> None:
         self.house = house
         self.now = 1_000_000.0
         self.counters = Counting(lambda: self.now)
-        self.limiter = RateLimiter(self.counters, house.tokens, limits, CollectorRegistry(), clock=lambda: self.now)
+        self.limiter = RateLimiter(
+            self.counters, house.tokens, limits, CollectorRegistry(), clock=lambda: self.now, keys=keys
+        )
 
     async def ask(
         self, subject: str = "", path: str = "/api/v1/merchants", address: str = "203.0.113.7", method: str = "GET"
@@ -55,6 +61,16 @@ class Door:
         return await self.limiter.admit(
             {"path": path, "method": method, FIELDS: fields, "headers": [], "client": (address, 5_000)}
         )
+
+    async def by_key(self, times: int, key: str) -> int:
+        """How many of these are let in, far enough apart for no burst."""
+        let_in = 0
+        for _ in range(times):
+            self.now += 5.0
+            scope = {"path": "/api/v1/merchants", "method": "GET", FIELDS: {b"x-api-key": key.encode()}, "headers": []}
+            verdict = await self.limiter.admit({**scope, "client": ("203.0.113.7", 5_000)})
+            let_in += verdict is not None and verdict.refusal is None
+        return let_in
 
     async def allowed(self, times: int, **more: Any) -> int:
         return [(await self.ask(**more)).refusal for _ in range(times)].count(None)
@@ -70,6 +86,30 @@ async def test_a_subject_has_its_quota_whatever_address_it_comes_from(door: Door
     second = await door.allowed(30, subject=ALICE, address="198.51.100.9")
     assert first + second == 40
     assert await door.allowed(5, subject=BOB) == 5
+
+
+class OneKey:
+    """`serve.platform.credentials.Keys`: knows one key, which has to be looked up each time."""
+
+    def known(self, key: str) -> Verified | None:
+        return None
+
+    async def verify(self, key: str) -> Verified:
+        if key == "atr_away":
+            raise Unavailable("The database does not answer.")
+        if key != "atr_one":
+            raise Unauthenticated("This is no API key of ours.", code="token_invalid")
+        return Verified(Actor(ALICE), 2**31, login=new_id(), scopes=frozenset())
+
+
+@pytest.mark.parametrize("keys", [OneKey(), None])
+async def test_who_makes_up_keys_has_no_more_than_a_stranger(house: House, keys: Keys | None) -> None:
+    assert await Door(house, keys=keys).by_key(60, "atr_made_up") == 20
+
+
+@pytest.mark.parametrize("key", ["atr_one", "atr_away"])
+async def test_looking_a_key_up_takes_nothing_from_strangers_at_its_address(house: House, key: str) -> None:
+    assert await Door(house, keys=OneKey()).by_key(60, key) == 60
 
 
 async def test_an_address_without_a_token_has_less_at_once_and_in_an_hour(door: Door) -> None:
