@@ -1,8 +1,8 @@
 """The hub's memory, without I/O: which channels and entities are watched, and what each change means for whom.
 
 The promise to every subscription: a snapshot, then every later version of each entity exactly once and in order,
-each either as a patch from the version before or as a whole state. A missing version is never skipped over:
-`on_gap` is called, and `resynced` continues from the state that was read.
+each either as a patch from the version before or as a whole state, which may stand for several. A missing version is
+never skipped over: `on_gap` is called, and `resynced` continues from the state that was read.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -228,12 +228,15 @@ class Table:
         """A read gave this; if it is news, everybody gets the whole state."""
         if not view or version <= feed.version:
             return
-        feed.version = version
-        state = None
+        self._replace(feed, Update(version, stamp(self._wall_ms()), view=view))
+
+    def _replace(self, feed: Feed, update: Update) -> None:
+        """The whole state, whatever was known before."""
+        feed.version = update.version
         if feed.state is not None or feed.keeps_state():
-            state = feed.state = unpack(view)
-            feed.state_version = version
-        self._emit(feed, Update(version, stamp(self._wall_ms()), view=view, state=state))
+            update.state = feed.state = unpack(update.view)
+            feed.state_version = update.version
+        self._emit(feed, update)
 
     def found(self, channel: Channel, read: Read) -> None:
         """A member of a watched group as it was just read: news if it is later than what was delivered."""
@@ -317,6 +320,10 @@ class Table:
                 feed.waiting.clear()  # what follows is a gap again, and is read again
             feed.waiting.append(change)
             return False
+        by = self.origins.of(change.command_id)
+        if change.whole:
+            self._replace(feed, Update(version, stamp(change.time_ms), view=change.patch, by=by, left=left))
+            return True
         known = feed.version != UNKNOWN
         if version != feed.version + 1 if known else version != 1 and feed.live():
             self._gap(feed)
@@ -330,7 +337,6 @@ class Table:
             state = unpack(change.patch)
         if state is not None:
             feed.state, feed.state_version = state, version
-        by = self.origins.of(change.command_id)
         self._emit(feed, Update(version, stamp(change.time_ms), patch=change.patch, state=state, by=by, left=left))
         return True
 

@@ -11,9 +11,10 @@ from storage.journal.interface import Loaded
 class Cell:
     """State and bookkeeping of one entity.
 
-    `version` is that of `state`, `durable` the newest one known to be committed: between them lie turns that
-    the journal writer still holds. `broken` cells have left memory; what was built on them fails.
-    `cost` estimates the bytes this entity takes, `last_used` is loop time in seconds.
+    `version` is that of `state`, `durable` the newest one known to be committed: between them lie turns that the
+    journal writer still holds. `broken` cells have left memory; what was built on them fails. `untold`: those who
+    watch do not know the newest version. `cost` estimates the bytes this entity takes, `last_used` is loop time in
+    seconds.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class Cell:
         "signals",
         "snapshotted",
         "state",
+        "untold",
         "version",
     )
 
@@ -44,6 +46,7 @@ class Cell:
         self.cost = _BASE_COST
         self.last_used = 0.0
         self.broken = False
+        self.untold = False
         self.signals: dict[str, Any] | None = None
         self.recent = RecentCommands()
 

@@ -162,7 +162,7 @@ class EntityKind(ABC, Generic[S]):
     def tells(self, events: tuple[Any, ...]) -> bool:  # noqa: ARG002
         """Whether those who watch are told of these events at once.
 
-        If not, they are shown with the next that is told: who watches then finds a version missing, and reads.
+        If not, the next that is told shows them too: it is told as the whole state.
         """
         return True
 

@@ -195,10 +195,12 @@ class Turns:
         kind = cell.codec.kind
         key = f"{kind.name}/{cell.id}"
         try:
-            watched = self._watches.before_turn(cell, key) if kind.tells(decision.events) else None
+            tells = kind.tells(decision.events)
+            watched = self._watches.before_turn(cell, key) if tells else None
             index = self._apply(cell, env, decision, now_ms)
             view = encode_view(cell.view(), env.want) if env.want != VIEW_NONE else b""
             told = self._watches.after_turn(cell, watched, env.device, env.command_id, now_ms) if watched else None
+            cell.untold = not tells
             told_signals = self._signals(cell, env, decision, key, now_ms)
         except Exception:
             self._writer.break_cell(cell)  # the state may be half changed: replay it

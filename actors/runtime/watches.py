@@ -86,9 +86,19 @@ class WatchTable:
             gateways |= self._watching(now_in)
         if not gateways:
             return None
-        patch = diff(watched.before, msgspec.to_builtins(cell.view()))
+        whole = cell.untold
+        patch = cell.view() if whole else diff(watched.before, msgspec.to_builtins(cell.view()))
         change = Change(
-            cell.kind, cell.id, cell.version, _pack.encode(patch), groups, device, command_id, time_ms, left=left
+            cell.kind,
+            cell.id,
+            cell.version,
+            _pack.encode(patch),
+            groups,
+            device,
+            command_id,
+            time_ms,
+            left=left,
+            whole=whole,
         )
         return Told(gateways, change)
 

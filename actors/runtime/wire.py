@@ -75,7 +75,8 @@ class Reply(msgspec.Struct, array_like=True):
 class Change(msgspec.Struct, array_like=True):
     """One accepted change of a watched entity, as published to gateways.
 
-    `patch` is the msgpack of an RFC 7396 merge patch from `version - 1`; `signal` ones carry `name` and args.
+    `patch` is the msgpack of an RFC 7396 merge patch from `version - 1`, or of the `whole` view where versions before
+    it were not told; `signal` ones carry `name` and args.
     """
 
     kind: str
@@ -89,6 +90,7 @@ class Change(msgspec.Struct, array_like=True):
     signal: str = ""
     left: tuple[str, ...] = ()
     """Those of `groups` that the entity does not belong to any more."""
+    whole: bool = False
 
 
 class Outgoing(msgspec.Struct, array_like=True):

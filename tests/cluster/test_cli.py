@@ -60,6 +60,7 @@ def test_every_command_of_the_list_is_there_and_has_a_help() -> None:
     assert sorted(COMMANDS) == sorted(
         {*("up", "demo", "status", "hosts", "token", "user", "seed", "journal"), "doctor"}
         | {"dead-letters", "audit", "keys", "backup", "restore", "migrate", "openapi", "settings"}
+        | {"retention", "export"}
     )
     build(list(COMMANDS))
 

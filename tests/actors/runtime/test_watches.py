@@ -44,15 +44,18 @@ class _Quiet(CounterKind):
 
 
 @virtual
-async def test_what_a_kind_does_not_tell_of_is_found_missing_with_the_next_that_it_tells():
+async def test_what_a_kind_does_not_tell_of_is_within_the_next_that_it_tells():
     async with Rig({"counter": _Quiet()}) as rig:
         await rig.client.ask("counter", "a", Add(5), actor=OWNER)
         await rig.client.watch("counter", "a", gateway="g", actor=OWNER)
-        for amount in (1, 2, 500):
+        for amount in (1, 2, 500, 600):
             await rig.client.ask("counter", "a", Add(amount), actor=OWNER)
-        assert told(rig) == [("a", 4)]
-        answer = await rig.client.watch("counter", "a", gateway="g", actor=OWNER, have=1)
-        assert msgspec.msgpack.decode(answer.view)["total"] == 508
+        assert told(rig) == [("a", 4), ("a", 5)]
+        whole, patch = (change for _, batch in rig.told.published for change in batch)
+        assert (whole.whole, patch.whole) == (True, False)
+        view = msgspec.msgpack.decode(whole.patch)
+        assert view["total"] == 508
+        assert apply_patch(view, msgspec.msgpack.decode(patch.patch))["total"] == 1108
 
 
 @virtual

@@ -30,13 +30,12 @@ class Mailbox:
         self.sent.append(message)
 
     def to(self, address: str) -> list[EmailMessage]:
-        return [mail for mail in self.sent if mail["To"] == address]
+        return [mail for mail in self.sent if mail["To"].lower() == address.lower()]
 
     def code(self, address: str) -> str:
-        """The token in the newest mail to this address."""
-        found = re.search(r"^Code: (\S+)$", text_of(self.to(address)[-1]), re.MULTILINE)
-        assert found is not None
-        return found[1]
+        """The token in the newest mail to this address that has one."""
+        texts = "\n".join(text_of(mail) for mail in self.to(address))
+        return re.findall(r"^Code: (\S+)$", texts, re.MULTILINE)[-1]
 
 
 def text_of(mail: EmailMessage) -> str:

@@ -26,6 +26,7 @@ from services.device_commands import DeviceCommands
 from services.health import Health
 from services.products import Product
 from services.sessions import Sessions
+from services.tokens import MFA, Verified
 from tests.serve.clinic import MemoryAudit, MemoryDocuments, MemoryOrganizations, MemorySessions
 from tests.simulation.loop import Process, call_outside
 from tests.simulation.world import SimTransport
@@ -66,6 +67,11 @@ class Logins:
         if int(expires) <= self._town.loop.now_ms():
             raise Unauthenticated("late", code="token_expired")
         return Identity(actor, int(expires))
+
+    def verify(self, token: str) -> Verified:
+        """Of a proof: by all factors there are."""
+        actor = self._town.actors[token.removeprefix("proof of ")]
+        return Verified(actor, expires=self._town.loop.now_ms() // 1000 + 60, amr=(MFA,))
 
     def proof(self, token: str, actor: Actor, max_age_seconds: int) -> int:
         if token != f"proof of {actor.subject}":
