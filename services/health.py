@@ -45,11 +45,13 @@ class Health:
         self._essential = dict(essential)
         self._helpful = dict(helpful)
         self.draining = False
+        self._asking: asyncio.Task[list[Part]] | None = None
 
     async def readiness(self) -> Readiness:
-        checks = [(name, check, True) for name, check in self._essential.items()]
-        checks += [(name, check, False) for name, check in self._helpful.items()]
-        asked = await asyncio.gather(*(_ask(name, check, needed) for name, check, needed in checks))
+        """Those who ask at once share one round of checks: anybody may ask, and as often as they like."""
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().create_task(self._ask_all())
+        asked = await asyncio.shield(self._asking)
         parts = tuple(
             part if part.ok else msgspec.structs.replace(part, affects=self._affects.get(part.name, ()))
             for part in asked
@@ -58,6 +60,14 @@ class Health:
             parts = (*parts, Part("serving", ok=False, essential=True, problem="draining"))
         ready = all(part.ok for part in parts if part.essential)
         return Readiness(ready, tuple(part.name for part in parts if not part.ok), parts)
+
+    async def _ask_all(self) -> list[Part]:
+        checks = [(name, check, True) for name, check in self._essential.items()]
+        checks += [(name, check, False) for name, check in self._helpful.items()]
+        try:
+            return await asyncio.gather(*(_ask(name, check, needed) for name, check, needed in checks))
+        finally:
+            self._asking = None
 
 
 async def _ask(name: str, check: Check, essential: bool) -> Part:
