@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, exists, func, select, text, update
+from sqlalchemy import delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.crypto import KeyRing
@@ -159,12 +159,15 @@ class PrivacyTables:
         )
 
     async def due_erasures(self, deleted_before_ms: int, limit: int) -> Sequence[str]:
-        """People whose account was deleted before then, and who have not been erased whole; none who are held."""
+        """People whose account was deleted before then, or whose erasure was begun without a grace, and who have not
+        been erased whole; none who are held."""
         done = exists().where(Erasure.user_id == User.id, Erasure.finished_at.is_not(None))
+        begun = exists().where(Erasure.user_id == User.id, Erasure.finished_at.is_(None))
+        over = or_(User.deleted_at <= from_ms(deleted_before_ms), begun)
         held = exists().where(LegalHold.user_id == User.id, LegalHold.released_at.is_(None))
         query = (
             select(User.id)
-            .where(User.status == "deleted", User.deleted_at <= from_ms(deleted_before_ms), ~done, ~held)
+            .where(User.status == "deleted", over, ~done, ~held)
             .order_by(User.deleted_at, User.id)
             .limit(limit)
         )

@@ -147,6 +147,8 @@ async def test_an_order_that_is_being_carried_out_is_left_until_it_is_closed(hou
     async with household.database.session() as session:
         row = await session.get(Erasure, household.grace)
     assert row.finished_at is None
+    # Asked for by an admin, there was no grace that would have to be over.
+    assert await household.records.due_erasures(CLOCK.now_ms() - 3_600_000, 10) == [household.grace]
 
 
 async def test_who_is_on_legal_hold_is_not_erased(household):
