@@ -73,9 +73,10 @@ class Revocations:
         self._missed = asyncio.Event()
 
     async def revoke_person(self, user_id: str, reason: str) -> int:
-        """End all logins of this person and every access token and API key they have; how many logins were live.
+        """End all logins of this person and every access token they have; how many logins were live.
 
-        `reason` is a static text (`suspended`). They may log in again as far as their status lets them.
+        `reason` is a static text (`suspended`). They may log in again as far as their status lets them, and so far
+        their API keys go on.
         """
         ended = await self._store.end_person(user_id, reason, self._clock.now_ms())
         await self._later([up_to(user_id, Ending.ENDED, self._clock.now_ms())])

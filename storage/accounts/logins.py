@@ -139,11 +139,12 @@ class LoginTables:
                 await session.execute(
                     update(LoginFailure).where(LoginFailure.email_hash == key).values(locked_until=until)
                 )
-            await session.execute(
-                delete(LoginFailure).where(
-                    LoginFailure.last_at < from_ms(now_ms - window_ms), LoginFailure.email_hash != key
-                )
+            old = select(LoginFailure.email_hash).where(
+                LoginFailure.last_at < from_ms(now_ms - window_ms), LoginFailure.email_hash != key
             )
+            # Those that nobody holds: another attempt may be at its own, and want to forget this one.
+            gone = LoginFailure.email_hash.in_(old.with_for_update(skip_locked=True).scalar_subquery())
+            await session.execute(delete(LoginFailure).where(gone))
         return 0
 
     async def forget_attempts(self, email: str) -> None:

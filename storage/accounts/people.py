@@ -58,9 +58,13 @@ class PeopleTables:
         }
         statement = insert(UserPosition).values(user_id=user_id, **values)
         async with self._database.session() as session:
-            past = UserPosition.expires_at <= values["consented_at"]
-            await session.execute(delete(UserPosition).where(past, UserPosition.user_id != user_id))
+            past = select(UserPosition.user_id).where(
+                UserPosition.expires_at <= values["consented_at"], UserPosition.user_id != user_id
+            )
+            # One's own first, then what nobody holds: others put theirs at the same time, and would delete this one.
+            gone = UserPosition.user_id.in_(past.with_for_update(skip_locked=True).scalar_subquery())
             await session.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
+            await session.execute(delete(UserPosition).where(gone))
 
     async def forget_position(self, user_id: str) -> None:
         async with self._database.session() as session:

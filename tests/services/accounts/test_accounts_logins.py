@@ -8,7 +8,7 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 from actors.runtime.entity import Actor
 from domain.errors import Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 from domain.ids import new_id
-from storage.accounts.records import MembershipRecord
+from storage.accounts.records import MembershipRecord, PositionRecord
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.services.accounts.people import OTHER_PASSWORD, PASSWORD
 
@@ -299,3 +299,23 @@ async def test_who_was_shut_out_while_their_password_was_looked_at_does_not_get_
     with pytest.raises(Unauthenticated, match="login_failed"):
         await people.accounts.logins.begin(proved)
     assert await people.accounts.logins.list(user_id) == []
+
+
+async def test_people_who_come_back_at_once_after_a_quiet_day_do_not_block_each_other(people):
+    """Each attempt forgets old ones of others, who may be making theirs; each position likewise."""
+    ids = [await people.join(f"p{number}@example.test") for number in range(8)]
+    logins, personal = people.stores.logins, people.stores.people
+
+    async def come(user_id):
+        now = people.clock.now_ms()
+        await logins.attempt(f"{user_id}@example.test", now_ms=now, window_ms=1_000, lock_ms=lambda _: 0)
+
+    async def put(user_id):
+        now = people.clock.now_ms()
+        place = PositionRecord(lat_hundredths=1, lon_hundredths=1, consented_at_ms=now, expires_at_ms=now + 1_000)
+        await personal.put_position(user_id, place)
+
+    for _ in range(6):
+        await asyncio.gather(*map(come, ids))
+        await asyncio.gather(*map(put, ids))
+        people.clock.advance(seconds=60)
