@@ -12,7 +12,7 @@ from storage.accounts.lookup import Vault
 from storage.accounts.profiles import Profile, blind_words, put_words, seal_profile
 from storage.accounts.records import Changed, MembershipRecord, PositionRecord, UserRecord, UserStatus
 from storage.accounts.revocations import Ending, end_logins, up_to, write_revocations
-from storage.accounts.users import user_record
+from storage.accounts.users import user_record, void_mailed
 from storage.db import Database
 from storage.models import Membership, User, UserPosition, UserSearch
 from storage.times import from_ms, to_ms
@@ -116,6 +116,7 @@ class PeopleTables:
             await session.execute(change.values(version=User.version + 1, **changes))
             if status is not UserStatus.ACTIVE:
                 await end_logins(session, user_id, "", status.value, now_ms)
+                await void_mailed(session, user_id, now_ms)
                 await write_revocations(session, [up_to(user_id, Ending.ENDED, now_ms)])
             if status is UserStatus.DELETED:
                 await session.execute(delete(UserPosition).where(UserPosition.user_id == user_id))

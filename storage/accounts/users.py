@@ -83,7 +83,7 @@ class UserTables:
     async def change_password(self, user_id: str, new_hash: str, now_ms: int) -> None:
         async with self._database.session() as session:
             await _put_password(session, user_id, new_hash, now_ms)
-            await _void_mailed(session, user_id, now_ms)
+            await void_mailed(session, user_id, now_ms)
             await end_logins(session, user_id, "", "password_changed", now_ms)
 
     async def add_token(self, token: TokenRecord, *, since_ms: int, count_max: int) -> bool:
@@ -234,11 +234,12 @@ async def _spend(session: AsyncSession, token: TokenRecord, now_ms: int) -> bool
     spent = await session.execute(statement.values(used_at=from_ms(now_ms)).returning(OneTimeToken.hash))
     if spent.first() is None:
         return False
-    await _void_mailed(session, token.user_id, now_ms)
+    await void_mailed(session, token.user_id, now_ms)
     return True
 
 
-async def _void_mailed(session: AsyncSession, user_id: str, now_ms: int) -> None:
+async def void_mailed(session: AsyncSession, user_id: str, now_ms: int) -> None:
+    """Whatever this person was sent and has not used."""
     left = update(OneTimeToken).where(OneTimeToken.user_id == user_id, OneTimeToken.used_at.is_(None))
     await session.execute(left.values(used_at=from_ms(now_ms)))
 

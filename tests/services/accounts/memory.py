@@ -154,7 +154,7 @@ class MemoryUsers:
 
     async def change_password(self, user_id: str, new_hash: str, now_ms: int) -> None:
         self.change(user_id, password_hash=new_hash, updated_at_ms=now_ms)
-        self._void_mailed(user_id)
+        self.void_mailed(user_id)
         asked = self._factors.challenges
         for hashed in [each for each, one in asked.items() if one.user_id == user_id]:
             del asked[hashed]
@@ -204,10 +204,10 @@ class MemoryUsers:
     def _spend(self, token: TokenRecord) -> bool:
         if token.hash in self.spent:
             return False
-        self._void_mailed(token.user_id)
+        self.void_mailed(token.user_id)
         return True
 
-    def _void_mailed(self, user_id: str) -> None:
+    def void_mailed(self, user_id: str) -> None:
         self.spent.update(one.hash for one in self._all() if one.user_id == user_id)
 
     def change(self, user_id: str, **fields: object) -> None:

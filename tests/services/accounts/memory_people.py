@@ -63,6 +63,8 @@ class MemoryPeople:
             return Changed.LAST_ADMIN
         deleted_at = now_ms if status is UserStatus.DELETED else 0
         self._change(user_id, status=status, deleted_at_ms=deleted_at, updated_at_ms=now_ms)
+        if status is not UserStatus.ACTIVE:
+            self._users.void_mailed(user_id)
         if status is UserStatus.DELETED:
             await self.forget_position(user_id)
         return Changed.DONE

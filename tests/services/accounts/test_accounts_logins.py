@@ -279,6 +279,19 @@ async def test_a_new_address_voids_what_was_mailed_to_the_old_one(people):
         await people.accounts.recovery.reset(reset, OTHER_PASSWORD)
 
 
+async def test_who_is_shut_out_takes_over_no_address_until_they_are_let_in_again(people):
+    """Nor then: it may have been asked for by whoever they were shut out for."""
+    user_id, admin = await people.join(ADA), Actor(new_id(), ("admin",))
+    await people.accounts.registration.change_email(user_id, PASSWORD, "mallory@example.test")
+    await people.settled()
+    await people.accounts.people.suspend(admin, user_id, "Stolen account")
+    with pytest.raises(Invalid, match="ask for a new one"):
+        await people.accounts.registration.verify(people.mail.code("mallory@example.test"))
+    await people.accounts.people.reinstate(admin, user_id, "Hers again")
+    with pytest.raises(Invalid, match="ask for a new one"):
+        await people.accounts.registration.verify(people.mail.code("mallory@example.test"))
+
+
 async def test_a_password_and_the_logins_by_the_old_one_change_together(people):
     """A process that dies between the two would leave them to whoever had the old one."""
     user_id = await people.join(ADA)
