@@ -5,6 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import msgspec
 import typer
@@ -105,12 +106,17 @@ def _looking(hosts: Callable[[], list[tuple[str, int]]]) -> Victims:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ray has taken SIGTERM for itself: both signals interrupt the demo, so that its stack is taken down."""
+    """Both signals interrupt the demo, so that its stack is taken down; Ray has taken SIGTERM for itself.
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    By Python's own handler: a running loop puts a cancellation in its place. An exception that is raised wherever the
+    process happens to be could be lost in a callback of the loop.
+    """
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    def as_ctrl_c(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    wanted: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: as_ctrl_c}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield
     finally:
