@@ -18,6 +18,9 @@ from realtime.gateway import Gateway
 from realtime.ports import Credentials
 
 _BEARER = "bearer "
+_FORGOTTEN: list[str] = []
+_NO_CREDENTIALS = Credentials()
+"""Shared by all whose hello brings the token."""
 
 
 class AsgiSocket:
@@ -68,7 +71,10 @@ def credentials_of(connection: HTTPConnection, order_id: str = "", cookie: str =
     """The upgrade's bearer token or `cookie`, and the share link's token (`?share=`); the hello may bring another."""
     header = connection.headers.get("authorization", "")
     bearer = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
-    return Credentials(bearer=bearer or cookie, share=connection.query_params.get("share", ""), order_id=order_id)
+    bearer, share = bearer or cookie, connection.query_params.get("share", "")
+    return (
+        Credentials(bearer=bearer, share=share, order_id=order_id) if bearer or share or order_id else _NO_CREDENTIALS
+    )
 
 
 async def serve_socket(
@@ -88,12 +94,14 @@ async def serve_socket(
     """
     offered = list(asgi.get("subprotocols", []))
     credentials = credentials_of(HTTPConnection(asgi), order_id, cookie)
-    asgi["headers"] = []  # the scope lives as long as the socket; who asks for them has asked by now
     codec = negotiate(offered)
+    # RFC 6455: a server that names a subprotocol which was not offered is hung up on.
+    named = codec.subprotocol if offered and codec is not None else None
+    # The scope, and this frame, live as long as the socket; who asks for these has asked by now.
+    asgi["headers"] = asgi["subprotocols"] = offered = _FORGOTTEN
     socket = AsgiSocket(receive, send, text=(codec or JSON).text)
     try:
-        # RFC 6455: a server that names a subprotocol which was not offered is hung up on.
-        await socket.accept(codec.subprotocol if offered and codec is not None else None)
+        await socket.accept(named)
     except ConnectionError:
         return  # gone before it was accepted
     if codec is None:

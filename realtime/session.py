@@ -87,7 +87,7 @@ class Session:
         self._clock = services.clock
         self._hub = services.hub
         self.connection = Connection(codec, scope, services.limits, conn_id, self._clock(), self._newest)
-        self._executor = Executor(self.connection, services.port, self._hub.table.origins.note, services.wall)
+        self._executor = Executor(self.connection, services.port, self._hub.table.note_origin, services.wall)
         self._runner: CommandRunner | None = None
         self._signals: SignalRunner | None = None
         self._device = Device(self, self._executor, services)

@@ -40,6 +40,8 @@ class Table:
         self._on_unseen = on_unseen
         self._wall_ms = wall_ms
         self.origins = Origins(limits.origins_max)
+        self.note_origin = self.origins.note
+        """One for all sessions: each look at a method makes an object."""
 
     # -- subscriptions ----------------------------------------------------------------------------
 

@@ -10,7 +10,9 @@ from realtime.codec import JSON
 from realtime.frames import CLIENT_FRAMES, ServerFrame
 from tests.docs.pages import blocks, section
 
-SERVER_FRAMES = {one.__struct_config__.tag: one for one in ServerFrame.__subclasses__()}
+SERVER_FRAMES = {
+    one.__struct_config__.tag: one for one in ServerFrame.__subclasses__() if one.__module__ == frames.__name__
+}
 
 
 def examples(heading: str) -> list[str]:
