@@ -27,11 +27,11 @@ from serve.platform.outgoing_metrics import OutgoingCollector
 from serve.platform.rate_limits import RateLimiter, rate_limits_of
 from serve.platform.relay import Processes, Relay
 from serve.readiness import health_of
+from services.access.emergency_store import EmergencyStore
 from services.accounts.accounts import Accounts, postgres_stores
 from services.accounts.relying_party import relying_party_of
 from services.accounts.revocations import CHANNEL
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore, SessionListings
-from services.emergency_stores import EmergencyStore
 from services.jobs.service import Jobs
 from services.mail.guarded import guarded_mailer
 from services.oidc.opening import oidc_for

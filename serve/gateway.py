@@ -15,17 +15,17 @@ from serve.platform.edge import Limiter
 from serve.platform.idempotency import KeyedAnswers, Once
 from serve.platform.metrics import HttpMetrics
 from serve.platform.relay import Relay
+from services.access.documents import DocumentAccess
+from services.access.emergency import EmergencyAccess, EmergencyStore
 from services.accounts.accounts import Accounts
 from services.audit import Audit, AuditStore
 from services.carts import Carts
 from services.catalog import Catalog, CatalogStore
 from services.device_commands import DeviceCommands
-from services.document_access import DocumentAccess
 from services.document_chart import DocumentCharts
 from services.document_listings import DocumentListings
 from services.document_operations import DocumentOperations
 from services.documents import Documents
-from services.emergency_access import EmergencyAccess, EmergencyStore
 from services.entities import DOCUMENT, Answered, Entities
 from services.groups import Groups
 from services.hand_offs import HandOffs

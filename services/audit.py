@@ -27,7 +27,7 @@ EMERGENCY: Final = "emergency"
 OWN: Final = "own"
 EXPORT: Final = "export"
 PURPOSES: Final = (TREATMENT, OPERATIONS, EMERGENCY, OWN, EXPORT)
-"""What something was done for: treating patients, running the place, an emergency (`services/emergency_access.py`),
+"""What something was done for: treating patients, running the place, an emergency (`services/access/emergency.py`),
 one's own account, handing data out."""
 
 EVENTS_WAITING_MAX: Final = 10_000

@@ -17,11 +17,11 @@ from actors.runtime.wire import VIEW_JSON
 from domain.errors import Conflict, NotFound, invalid_field
 from domain.text import check_id
 from domain.times import SECOND_MS
+from services.access.documents import DocumentAccess
+from services.access.emergency import EmergencyAccess
 from services.audit import EMERGENCY, READ
-from services.document_access import DocumentAccess
 from services.document_history import HistoryEntry, history_entry
 from services.document_listings import DocumentEntry, DocumentFilter, DocumentListings
-from services.emergency_access import EmergencyAccess
 from services.entities import DOCUMENT, Answered, Entities, Sender, send
 from services.history import History
 from services.listings import Place

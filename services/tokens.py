@@ -88,7 +88,7 @@ class Verified(msgspec.Struct, frozen=True):
     """The login or API key that it is of, "" for none (guests, `atrium token`)."""
     issued_ms: int = 0
     scopes: frozenset[str] | None = None
-    """What an API key was made for (`services.scopes`); None: whatever its person may do."""
+    """What an API key was made for (`services.access.scopes`); None: whatever its person may do."""
 
     @property
     def subject(self) -> str:

@@ -39,7 +39,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmergencyAccessTables:
-    """`services.emergency_access.EmergencyStore`."""
+    """`services.access.emergency.EmergencyStore`."""
 
     def __init__(self, database: Database, keys: KeyRing) -> None:
         self._database = database

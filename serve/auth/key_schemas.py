@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serve.platform.schemas import Body, Moment, UuidText
+from services.access.scopes import SCOPES
 from services.accounts.key_limits import DEFAULTS
-from services.scopes import SCOPES
 
 _SCOPES_MAX = len(SCOPES)
 

@@ -14,7 +14,7 @@ from serve.platform.answers import replayed
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.pages import page, place_of
 from serve.platform.routing import Id, api_router, problems
-from services.emergency_access import EmergencyAccess
+from services.access.emergency import EmergencyAccess
 from storage.emergency_access import Grant
 
 taking = api_router("/documentation", "documentation")

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve.platform.schemas import Body, Moment, PageQuery
-from services.emergency_access import (
+from services.access.emergency import (
     EMERGENCY_ACCESS_MS,
     NOTE_CHARACTERS_MAX,
     REASON_CHARACTERS_MAX,

@@ -7,11 +7,11 @@ from domain.errors import NotFound, Unauthenticated
 from domain.times import SECOND_MS
 from realtime.ports import Credentials, Identity
 from serve.platform.credentials import Keys
+from services.access.scopes import may_on_socket
 from services.accounts.key_format import looks_like_key
 from services.documents import Documents
 from services.entities import DOCUMENT, Sender
 from services.orders import TRACKED_FIELDS
-from services.scopes import may_on_socket
 from services.tokens import Tokens, Verified
 
 

@@ -18,7 +18,7 @@ from serve.platform.credentials import by_cookie, verified_by
 from serve.platform.edge import CORRELATION, FIELDS, INSTANCE, SUBJECT, VERIFIED
 from serve.platform.errors import PayloadTooLargeError, RequestTimeoutError, UnsupportedMediaTypeError
 from serve.platform.problems import RawHeaders
-from services.scopes import check_request
+from services.access.scopes import check_request
 from services.tokens import Verified
 
 if TYPE_CHECKING:

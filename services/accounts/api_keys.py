@@ -12,6 +12,7 @@ from domain.errors import AtriumError, Conflict, Forbidden, NotFound, Unauthenti
 from domain.ids import new_id
 from domain.text import check_text
 from domain.times import SECOND_MS
+from services.access.scopes import check_scopes
 from services.accounts.grants import Grant, grant_for
 from services.accounts.key_format import SHOWN_CHARACTERS, is_key, key_hash, new_key
 from services.accounts.key_limits import DEFAULTS, KeyLimits
@@ -20,7 +21,6 @@ from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
 from services.audit import Audit
 from services.lookups import Clock
-from services.scopes import check_scopes
 from services.tokens import Verified, taken_back
 from storage.accounts.api_keys import ACTIVE, PERSON, SERVICE, ApiKeyRecord
 from storage.accounts.records import UserStatus

@@ -9,7 +9,7 @@ from storage.emergency_access import Grant
 
 
 class MemoryEmergencies:
-    """`services.emergency_access.EmergencyStore`."""
+    """`services.access.emergency.EmergencyStore`."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Grant] = {}

@@ -9,7 +9,7 @@ from domain.ids import new_id
 from realtime import codes
 from serve.app import NOUNS, create_app
 from serve.live.adapters import TokenAuthenticator
-from services.scopes import SCOPES, check_request, may_on_socket
+from services.access.scopes import SCOPES, check_request, may_on_socket
 from tests.realtime.fakes import House as Sockets
 from tests.realtime.fakes import settle
 from tests.realtime.subscribing import subscribe

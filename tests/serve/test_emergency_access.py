@@ -6,7 +6,7 @@ import pytest
 
 from domain.ids import new_id
 from domain.times import HOUR_MS
-from services.emergency_access import EMERGENCY_ACCESS_MS, GRANTS_PER_DAY_MAX
+from services.access.emergency import EMERGENCY_ACCESS_MS, GRANTS_PER_DAY_MAX
 from storage.accounts.records import MembershipRecord, UserRecord, UserStatus
 from tests.serve.charting import ADA, FRED, PATIENT, Charting
 from tests.serve.clinic import CLINIC, OTHER_CLINIC

@@ -10,9 +10,9 @@ from actors.runtime.entity import Actor
 from actors.runtime.local import LocalRuntime
 from domain.errors import Forbidden, NotFound
 from domain.ids import new_id
+from services.access.documents import DocumentAccess
 from services.audit import Audit, EventFilter
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore
-from services.document_access import DocumentAccess
 from services.document_listings import DocumentFilter
 from services.documents import Documents
 from services.entities import Sender
