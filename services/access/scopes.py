@@ -22,6 +22,8 @@ _PREFIX: Final = "/api/v1/"
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN: Final = "auth/session"
 """Whose key it is, and for what, every key may ask."""
+_BY_FIELD: Final = "graphql"
+"""Any key may ask; each field asks `check_noun` for itself."""
 _NEVER: Final = frozenset({"members", "service-accounts", "export", "emergency-access"})
 _PATHS: Final = {"treatments": "documentation"}
 _KINDS: Final = {
@@ -49,17 +51,19 @@ def check_scopes(scopes: Iterable[str], path: str) -> tuple[str, ...]:
 def check_request(scopes: frozenset[str], method: str, path: str) -> None:
     """Whether a key with these scopes may make this request. Raises `Forbidden` (`scope_missing`)."""
     parts = path.removeprefix(_PREFIX).split("/")
-    if method in _READING and "/".join(parts) == _OPEN:
+    if parts[0] == _BY_FIELD or (method in _READING and "/".join(parts) == _OPEN):
         return
     noun = _PATHS.get(parts[0], parts[0])
     wanted = f"{noun}:{READ if method in _READING else WRITE}"
     if wanted not in scopes or not _NEVER.isdisjoint(parts[1:]):
-        raise Forbidden(
-            f"This key was not made for that: it would need {wanted}."
-            if wanted in SCOPES
-            else "No API key can do this: log in.",
-            code="scope_missing",
-        )
+        raise _missing(wanted)
+
+
+def check_noun(scopes: frozenset[str], noun: str) -> None:
+    """Whether a key with these scopes may read this noun. Raises `Forbidden` (`scope_missing`)."""
+    wanted = f"{noun}:{READ}"
+    if wanted not in scopes:
+        raise _missing(wanted)
 
 
 def may_on_socket(scopes: frozenset[str]) -> May:
@@ -69,3 +73,12 @@ def may_on_socket(scopes: frozenset[str]) -> May:
         return f"{_KINDS.get(last, last)}:{action}" in scopes
 
     return may
+
+
+def _missing(wanted: str) -> Forbidden:
+    return Forbidden(
+        f"This key was not made for that: it would need {wanted}."
+        if wanted in SCOPES
+        else "No API key can do this: log in.",
+        code="scope_missing",
+    )
