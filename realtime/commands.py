@@ -23,6 +23,7 @@ from realtime.codec import BadFrameError
 from realtime.connection import Connection
 from realtime.frames import ClientSignal, Command, Result
 from realtime.ports import Clock, CommandPort
+from services.entities import Sender
 
 log = structlog.get_logger()
 
@@ -85,21 +86,17 @@ class Executor:
             hashed = body_hash(command)
             hlc, hlc_raw = restamped(command.hlc, self._wall()) if command.hlc else ("", "")
             self._note(identifier, device, command.epoch, seq)
-            answer = await self._port.execute(
+            sender = Sender(
                 self.actor,
-                command.ent,
-                command.op,
-                command.args,
+                correlation,
                 identifier,
                 hashed,
-                correlation,
-                device,
-                base_ver=command.base_ver,
-                base_fver=command.base_fver,
+                device=device,
                 hlc=hlc,
                 hlc_raw=hlc_raw,
                 generation=self.generation,
             )
+            answer = await self._port.execute(sender, command.ent, command.op, command.args, command.base_fver)
         except Temporary:
             raise
         except BadFrameError as error:

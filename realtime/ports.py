@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from actors.runtime.entity import Actor
+from services.entities import Answered, Sender
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
@@ -57,22 +58,6 @@ class Authenticator(Protocol):
         """Raises `Unauthenticated`; with code `token_expired` the client may come back with a new one."""
 
 
-class Answer(Protocol):
-    """What a command came to: `EntityClient`'s answer fits.
-
-    `noop`: there was nothing to do, and the entity does not remember the command.
-    """
-
-    @property
-    def version(self) -> int: ...
-    @property
-    def duplicate(self) -> bool: ...
-    @property
-    def data(self) -> dict[str, Any] | None: ...
-    @property
-    def noop(self) -> bool: ...
-
-
 class WatchAnswer(Protocol):
     """The version, and the msgpack view when it is newer than what the caller has (else empty)."""
 
@@ -86,25 +71,12 @@ class CommandPort(Protocol):
     """Turns `op` and `args` into a typed command, resolves what the client must not say, asks the entity."""
 
     async def execute(
-        self,
-        actor: Actor,
-        ent: str,
-        op: str,
-        args: dict[str, Any],
-        command_id: bytes,
-        body_hash: bytes,
-        correlation: str,
-        device: str,
-        *,
-        base_ver: int | None = None,
-        base_fver: int | None = None,
-        hlc: str = "",
-        hlc_raw: str = "",
-        generation: int = 0,
-    ) -> Answer:
-        """`ent` is `kind/id`. Raises `AtriumError`; a repeat of `command_id` gives the first result.
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
+    ) -> Answered:
+        """`ent` is `kind/id`. Raises `AtriumError`; a repeat of the sender's `command_id` gives the first result.
 
-        `generation` is the admission's: once an entity has heard a newer one of this device, it refuses older ones.
+        The sender's `generation` is the admission's: once an entity has heard a newer one of this device, it refuses
+        older ones. `base_fver`: the version of the field that the device had seen as it made the edit.
         """
 
     def clinical(self, ent: str, op: str) -> bool:

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from domain.errors import AtriumError, Conflict, Failure
 from realtime.frames import Command, Result
-from realtime.ports import Answer
+from services.entities import Answered
 
 EXCLUSIVE: Final = frozenset({"taken", "fenced", "intent_expired"})
 """Codes of commands that only one can win: the others are `rejected`, however the entity calls it."""
@@ -16,7 +16,7 @@ _NOT_KEPT: Final = frozenset({"t", "epoch", "seq", "ent"})
 CONFLICT_ID: Final = "conflict_id"
 
 
-def accepted(command: Command, answer: Answer) -> Result:
+def accepted(command: Command, answer: Answered) -> Result:
     """`applied`, or `conflict` when the entity kept both values (its reply then names the conflict record)."""
     frame = Result(command.epoch, command.seq, "applied", command.ent, answer.version)
     reply = answer.data

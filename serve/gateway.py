@@ -26,7 +26,7 @@ from services.document_chart import DocumentCharts
 from services.document_listings import DocumentListings
 from services.document_operations import DocumentOperations
 from services.documents import Documents
-from services.entities import DOCUMENT, Answered, Entities
+from services.entities import DOCUMENT, Answered, Entities, Sender
 from services.groups import Groups
 from services.hand_offs import HandOffs
 from services.health import DeadLetters, Health
@@ -128,7 +128,9 @@ class GatewayRuntime:
         rooms = OneRoomPerVisit(self.client, self.location_store)
         self.rooms = Rooms(rooms, self.location_store, self.locations, self.history)
         self.audit = Audit(self.audit_store, self.clock)
-        self.organizations = Organizations(self.organization_store, self.audit)
+        self.organizations = Organizations(
+            self.organization_store, self.audit, self.clock, self._organization_changed
+        )
         proofs = Proofs(self.tokens, self._has_factors)
         if self.emergency_store is not None:
             self.emergency = EmergencyAccess(
@@ -156,9 +158,16 @@ class GatewayRuntime:
         if self.accounts is not None:
             await self.accounts.alerts.emergency_access(organization_id)
 
+    async def _organization_changed(self, organization_id: str, lost: bool) -> None:
+        self.catalog.forget_merchant(organization_id)
+        if lost and self.accounts is not None:
+            await self.accounts.revocations.outdate(organization_id)
+
     async def _has_factors(self, user_id: str) -> bool:
         return self.accounts is not None and bool(await self.accounts.factors.kinds(user_id))
 
-    async def _again(self, *command: Any, **more: Any) -> Answered:
+    async def _again(
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
+    ) -> Answered:
         """A quarantined command goes the way of all commands."""
-        return await self.device_commands.execute(*command, **more)
+        return await self.device_commands.execute(sender, ent, op, args, base_fver)

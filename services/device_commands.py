@@ -94,28 +94,11 @@ class DeviceCommands:
         self._codecs = {name: CommandCodec(kind) for name, kind in kinds.items()}
 
     async def execute(
-        self,
-        actor: Actor,
-        ent: str,
-        op: str,
-        args: dict[str, Any],
-        command_id: bytes,
-        body_hash: bytes,
-        correlation: str,
-        device: str,
-        *,
-        base_ver: int | None = None,  # noqa: ARG002 - no operation so far goes by the whole entity's version
-        base_fver: int | None = None,
-        hlc: str = "",
-        hlc_raw: str = "",
-        generation: int = 0,
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
     ) -> Answered:
-        """Have `ent` (`kind/id`) do `op` exactly once per `command_id`. Raises `AtriumError`."""
+        """Have `ent` (`kind/id`) do `op` exactly once per `sender.command_id`. Raises `AtriumError`."""
         kind, entity_id = self._target(ent)
         _check_plain(args)
-        sender = Sender(
-            actor, correlation, command_id, body_hash, device=device, hlc=hlc, hlc_raw=hlc_raw, generation=generation
-        )
         if kind == CART and op in RESOLVED:
             return await self._resolved(sender, entity_id, op, args)
         if kind == DOCUMENT:
@@ -135,7 +118,8 @@ class DeviceCommands:
             if kind != ROOM:
                 raise
             # A tablet knows rooms from its board: one that is not its clinic's is a breach, not a typing error.
-            log.warning("room_command_refused", subject=actor.subject, ent=ent, op=op, correlation=correlation)
+            subject, correlation = sender.actor.subject, sender.correlation
+            log.warning("room_command_refused", subject=subject, ent=ent, op=op, correlation=correlation)
             await self._refused(sender, op, entity_id)
             raise Forbidden("Not a room of yours.") from None
 

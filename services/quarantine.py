@@ -21,20 +21,7 @@ class Execute(Protocol):
     """Has an entity do what a device wanted: see `realtime.ports.CommandPort.execute`."""
 
     async def __call__(
-        self,
-        actor: Actor,
-        ent: str,
-        op: str,
-        args: dict[str, Any],
-        command_id: bytes,
-        body_hash: bytes,
-        correlation: str,
-        device: str,
-        *,
-        base_ver: int | None = None,
-        base_fver: int | None = None,
-        hlc: str = "",
-        hlc_raw: str = "",
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
     ) -> Answered: ...
 
 
@@ -130,20 +117,16 @@ class Quarantine:
         came_ms = from_rfc3339(item["at"])  # without a time of the device it counts as of then, not as made just now
         hlc = command.get("hlc", "")
         accepted, raw = restamped(hlc, came_ms) if hlc else ("", "")
-        return await self._execute(
+        again = Sender(
             sender.actor,
-            command["ent"],
-            command["op"],
-            command["args"],
+            sender.correlation,
             command_id,
             body_hash,
-            sender.correlation,
-            item["device"],
-            base_ver=command.get("base_ver"),
-            base_fver=command.get("base_fver"),
+            device=item["device"],
             hlc=accepted or stamp(came_ms),
             hlc_raw=raw,
         )
+        return await self._execute(again, command["ent"], command["op"], command["args"], command.get("base_fver"))
 
     async def _resolved(self, sender: Sender, session_id: str, item_id: str, reason: str, outcome: str) -> Answered:
         command = Resolve(item_id=item_id, action="retry", reason=reason, outcome=outcome)

@@ -8,12 +8,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from actors.runtime.entity import Actor, EntityKind
+from actors.runtime.entity import EntityKind
 from actors.runtime.tallies import Latency
 from domain.errors import AtriumError, Conflict, Temporary
-from realtime.ports import Answer, CommandPort
+from realtime.ports import CommandPort
 from serve.platform.relay import bound_text
 from services.device_commands import RESOLVED
+from services.entities import Answered, Sender
 from storage.tracing.context import within
 
 if TYPE_CHECKING:
@@ -86,19 +87,19 @@ class ObservedPort:
         self.signal = port.signal
 
     async def execute(
-        self, actor: Actor, ent: str, op: str, args: dict[str, Any], *identity: Any, **more: Any
-    ) -> Answer:
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
+    ) -> Answered:
         began = time.perf_counter()
         outcome = "failed"
         try:
             if self._tracer is None or (span := self._tracer.root("socket command")) is None:
-                answer = await self._port.execute(actor, ent, op, args, *identity, **more)
+                answer = await self._port.execute(sender, ent, op, args, base_fver)
             else:
                 kind, _, entity_id = ent.partition("/")
                 span.rename(f"command {kind}.{op}" if self._metrics.knows(kind, op) else "command")
                 span.note({"atrium.kind": kind, "atrium.id": entity_id, "atrium.command": op})
                 with within(span):
-                    answer = await self._port.execute(actor, ent, op, args, *identity, **more)
+                    answer = await self._port.execute(sender, ent, op, args, base_fver)
             outcome = "duplicate" if answer.duplicate else "applied"
             return answer
         except Temporary:

@@ -7,8 +7,8 @@ import msgspec
 
 from actors.document_state import DocumentState
 from actors.runtime.codec import CommandCodec
-from actors.runtime.entity import Actor
 from domain.errors import Invalid, Unavailable
+from services.entities import Sender
 from tests.actors.desk import Desk
 from tests.realtime.entities import Answer
 
@@ -28,27 +28,13 @@ class DeskPort:
         self._codec: CommandCodec[DocumentState] = CommandCodec(desk.kind)
 
     async def execute(
-        self,
-        actor: Actor,
-        ent: str,
-        op: str,
-        args: dict[str, Any],
-        command_id: bytes,
-        body_hash: bytes,
-        correlation: str,
-        device: str,
-        *,
-        base_ver: int | None = None,
-        base_fver: int | None = None,
-        hlc: str = "",
-        hlc_raw: str = "",
-        generation: int = 0,
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
     ) -> Answer:
         await asyncio.sleep(0)
         if self.away:
             self.away -= 1
             raise Unavailable("nobody there")
-        answer = self._answer(command_id, body_hash, actor, op, args, device, base_fver, hlc, hlc_raw)
+        answer = self._answer(sender, op, args, base_fver)
         if self.lost:
             self.lost -= 1
             raise Unavailable("no answer")
@@ -60,18 +46,10 @@ class DeskPort:
     async def signal(self, *_: Any) -> None:
         raise AssertionError("no signals here")
 
-    def _answer(
-        self,
-        command_id: bytes,
-        body_hash: bytes,
-        actor: Actor,
-        op: str,
-        args: dict[str, Any],
-        device: str,
-        base_fver: int | None,
-        hlc: str,
-        hlc_raw: str,
-    ) -> Answer:
+    def _answer(self, sender: Sender, op: str, args: dict[str, Any], base_fver: int | None) -> Answer:
+        command_id, body_hash = sender.command_id, sender.body_hash
+        assert command_id is not None
+        assert body_hash is not None
         known = self._known.get(command_id)
         if known is not None:
             if known[0] != body_hash:
@@ -81,7 +59,8 @@ class DeskPort:
         if base_fver is not None:
             fields["base_version"] = base_fver
         before = self.desk.version
-        decision = self.desk.do(self._codec.command(_pack(fields)), actor, device, hlc, hlc_raw)
+        command = self._codec.command(_pack(fields))
+        decision = self.desk.do(command, sender.actor, sender.device, sender.hlc, sender.hlc_raw)
         answer = Answer(self.desk.version, data=decision.reply, noop=self.desk.version == before)
         if not answer.noop:
             self._known[command_id] = (body_hash, answer)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import msgpack
+import msgspec
 
 from actors.runtime.entity import Actor
 from domain.errors import AtriumError, Unauthenticated, Unavailable
@@ -19,6 +20,7 @@ from realtime.limits import DEFAULTS, Limits
 from realtime.ports import Credentials, Identity
 from realtime.services import Services
 from realtime.session import Session
+from services.entities import Sender
 from tests.realtime.entities import WALL_MS, Answer, Entities
 
 ALICE = Actor("alice", ("customer",))
@@ -63,35 +65,11 @@ class Port:
         self._gate = asyncio.Event()
 
     async def execute(
-        self,
-        actor: Actor,
-        ent: str,
-        op: str,
-        args: dict[str, Any],
-        command_id: bytes,
-        body_hash: bytes,
-        correlation: str,
-        device: str,
-        *,
-        base_ver: int | None = None,
-        base_fver: int | None = None,
-        hlc: str = "",
-        hlc_raw: str = "",
-        generation: int = 0,
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
     ) -> Answer:
-        call = {
-            "actor": actor,
-            "ent": ent,
-            "op": op,
-            "args": args,
-            "command_id": command_id,
-            "body_hash": body_hash,
-            "correlation": correlation,
-            "device": device,
-            "base_ver": base_ver,
-            "hlc": hlc,
-            "hlc_raw": hlc_raw,
-        }
+        command_id = sender.command_id
+        assert command_id is not None
+        call = {"ent": ent, "op": op, "args": args, **msgspec.structs.asdict(sender)}
         self.calls.append(call)
         await asyncio.sleep(0)
         if self.hold:

@@ -21,6 +21,7 @@ from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.limits import DEFAULTS, Limits
 from realtime.services import Services
+from services.entities import Sender
 from storage.journal.memory import MemoryJournal, MemoryStore
 from tests.actors.runtime.counter import KINDS, Add, Explode, Join, Point
 from tests.conditions import until
@@ -55,21 +56,7 @@ class Counters:
         self.grouped: dict[str, list[tuple[str, str]]] = {}
 
     async def execute(
-        self,
-        actor: Actor,
-        ent: str,
-        op: str,
-        args: dict[str, Any],
-        command_id: bytes,
-        body_hash: bytes,
-        correlation: str,
-        device: str,
-        *,
-        base_ver: int | None = None,
-        base_fver: int | None = None,
-        hlc: str = "",
-        hlc_raw: str = "",
-        generation: int = 0,
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
     ) -> Answer:
         kind, _, id_ = ent.partition("/")
         command = msgspec.convert(args, COMMANDS[op])
@@ -79,11 +66,11 @@ class Counters:
             kind,
             id_,
             command,
-            actor=actor,
-            command_id=command_id,
-            body_hash=body_hash,
-            device=device,
-            correlation=correlation,
+            actor=sender.actor,
+            command_id=sender.command_id,
+            body_hash=sender.body_hash,
+            device=sender.device,
+            correlation=sender.correlation,
         )
 
     def clinical(self, ent: str, op: str) -> bool:

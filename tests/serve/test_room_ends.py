@@ -8,6 +8,7 @@ import pytest
 
 from domain.errors import Conflict
 from domain.ids import new_id
+from services.entities import Sender
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.serve.house import House
 from tests.serve.test_rooms import SITE, Clinic
@@ -199,10 +200,9 @@ async def test_a_device_goes_the_same_way(clinic: Clinic) -> None:
     gateway = clinic.house.gateway
     actor = gateway.tokens.verify(clinic.desk["Authorization"].removeprefix("Bearer ")).actor
     args = {"to": "roomed", "patient_id": "p-1", "visit_id": "v-1"}
+    sender = Sender(actor, "", new_id().encode()[:16], b"h" * 16, device="tablet")
     with pytest.raises(Conflict, match="another room"):
-        await gateway.device_commands.execute(
-            actor, f"room/{second}", "set_status", args, new_id().encode()[:16], b"h" * 16, "", "tablet"
-        )
+        await gateway.device_commands.execute(sender, f"room/{second}", "set_status", args)
 
 
 # -- where there are locations ----------------------------------------------------------------------

@@ -11,6 +11,7 @@ from domain.errors import Conflict, Forbidden, NotFound, TooMany
 from domain.ids import derived_id, device_command_id, new_id
 from realtime.ports import Admission, DeviceKeepsCount, Entry
 from serve.live.ledger import SessionLedger
+from services.entities import Sender
 from services.sessions import RECORD_BYTES_MAX, SessionEntry
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.serve.house import House
@@ -55,10 +56,15 @@ class Ward:
 
     async def device_does(self, actor: Actor, op: str, session_id: str = "", **args: Any) -> Any:
         ent = f"session/{session_id or self.session}"
-        number = new_id().encode()
-        return await self.house.gateway.device_commands.execute(
-            actor, ent, op, args, hashlib.sha256(number).digest()[:16], b"h" * 16, "c-1.1", self.tablet
-        )
+        number = hashlib.sha256(new_id().encode()).digest()[:16]
+        sender = Sender(actor, "c-1.1", number, b"h" * 16, device=self.tablet)
+        return await self.house.gateway.device_commands.execute(sender, ent, op, args)
+
+    async def holds_room(self, hashed: bytes) -> Any:
+        """The first command of Pia's tablet, executed."""
+        sender = Sender(self.pia, "c-1.1", device_command_id(PIA, self.tablet, 1, 1), hashed, device=self.tablet)
+        commands = self.house.gateway.device_commands
+        return await commands.execute(sender, f"room/{self.clinic.room}", "set_status", {"to": "held"})
 
     async def quarantine(self, seq: int = 1, ent: str = "", hash: bytes = b"", **args: Any) -> str:
         """A command that was refused: to hold the room, unless it says otherwise."""
@@ -258,16 +264,7 @@ async def test_a_retry_runs_the_command_once_in_the_name_of_who_decided(ward: Wa
 
 async def test_a_retry_of_what_had_been_executed_after_all_changes_nothing(ward: Ward) -> None:
     hashed = b"0" * 16
-    done = await ward.house.gateway.device_commands.execute(
-        ward.pia,
-        f"room/{ward.clinic.room}",
-        "set_status",
-        {"to": "held"},
-        device_command_id(PIA, ward.tablet, 1, 1),
-        hashed,
-        "c-1.1",
-        ward.tablet,
-    )
+    done = await ward.holds_room(hashed)
     await ward.clinic.move(ward.headers["fred"], status="available")
     item = await ward.quarantine(hash=hashed)
     body = {"action": "retry", "reason": "was it done?"}
@@ -277,16 +274,7 @@ async def test_a_retry_of_what_had_been_executed_after_all_changes_nothing(ward:
 
 
 async def test_a_retry_under_a_number_that_another_command_had_runs_too(ward: Ward) -> None:
-    await ward.house.gateway.device_commands.execute(
-        ward.pia,
-        f"room/{ward.clinic.room}",
-        "set_status",
-        {"to": "held"},
-        device_command_id(PIA, ward.tablet, 1, 1),
-        b"1" * 16,
-        "c-1.1",
-        ward.tablet,
-    )
+    await ward.holds_room(b"1" * 16)
     item = await ward.quarantine(to="available")
     body = {"action": "retry", "reason": "it is another one"}
     assert (await ward.send("pia", "POST", f"/{ward.session}/quarantine/{item}/resolve", body)).status_code == 200

@@ -7,6 +7,7 @@ import pytest
 from actors.runtime.entity import Actor
 from domain.hlc import stamp
 from domain.ids import derived_id, device_command_id, new_id
+from services.entities import Sender
 from services.sessions import SessionEntry
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.serve.house import House
@@ -106,7 +107,6 @@ async def test_a_retried_edit_without_a_time_does_not_overwrite_what_its_author_
 async def does(ward: Ward, document_id: str, seq: int, op: str, args: dict[str, Any], **more: Any) -> None:
     """As Pia's tablet."""
     number = device_command_id(PIA, ward.tablet, 1, seq)
-    commands = ward.house.gateway.device_commands
-    await commands.execute(
-        ward.pia, f"document/{document_id}", op, args, number, b"b" * 16, "c-1.1", ward.tablet, **more
-    )
+    base_fver = more.pop("base_fver", None)
+    sender = Sender(ward.pia, "c-1.1", number, b"b" * 16, device=ward.tablet, **more)
+    await ward.house.gateway.device_commands.execute(sender, f"document/{document_id}", op, args, base_fver)

@@ -7,6 +7,7 @@ from domain.errors import AtriumError, Forbidden, Invalid, NotFound
 from domain.ids import new_command_id, new_id
 from services.audit import EventFilter
 from services.device_commands import DeviceCommands
+from services.entities import Sender
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.serve.house import ADDRESS, ALICE, BOB, BREAD, COURIER, MERCHANT, PIZZA, House
 from tests.serve.test_rooms import Clinic
@@ -21,7 +22,8 @@ def port(house: House) -> DeviceCommands:
 
 async def run(port: DeviceCommands, ent: str, op: str, args: dict[str, Any], **more: Any) -> Any:
     actor, command_id = more.pop("actor", ALICES), more.pop("command_id", new_command_id())
-    return await port.execute(actor, ent, op, args, command_id, b"\1" * 16, "conn.1", "tablet-1", **more)
+    sender = Sender(actor, "conn.1", command_id, b"\1" * 16, device="tablet-1")
+    return await port.execute(sender, ent, op, args, **more)
 
 
 async def seen(house: House, ent: str) -> Any:

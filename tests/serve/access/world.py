@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 
 from domain.ids import derived_id, device_command_id, new_id
+from services.entities import Sender
 from services.health import DeadLetter
 from services.locations import Address, Location
 from services.organizations import Organization
@@ -323,14 +324,6 @@ class World:
         self, person: Person, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
     ) -> Any:
         """`op` as a socket sends it."""
-        return await self.house.gateway.device_commands.execute(
-            person.actor,
-            ent,
-            op,
-            args,
-            device_command_id(person.subject, TABLET, 1, int(new_id()[-6:], 16)),
-            b"h" * 16,
-            "c-1.1",
-            TABLET,
-            base_fver=base_fver,
-        )
+        number = device_command_id(person.subject, TABLET, 1, int(new_id()[-6:], 16))
+        sender = Sender(person.actor, "c-1.1", number, b"h" * 16, device=TABLET)
+        return await self.house.gateway.device_commands.execute(sender, ent, op, args, base_fver)

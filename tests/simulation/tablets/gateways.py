@@ -23,6 +23,7 @@ from serve.gateway import GatewayRuntime
 from serve.live.adapters import AuditWitness
 from serve.live.ledger import SessionLedger
 from services.device_commands import DeviceCommands
+from services.entities import Answered, Sender
 from services.health import Health
 from services.products import Product
 from services.sessions import Sessions
@@ -103,11 +104,13 @@ class ShakyPort:
         self._town = town
         self._real = real
 
-    async def execute(self, *said: Any, **named: Any) -> Any:
+    async def execute(
+        self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
+    ) -> Answered:
         lost = self._town.hits("command_lost", 0.04)
         if lost and self._town.rng.random() < 0.5:
             raise Unavailable("the host is away")
-        answer = await self._real.execute(*said, **named)
+        answer = await self._real.execute(sender, ent, op, args, base_fver)
         if lost:
             raise Unavailable("the answer was lost")
         return answer

@@ -29,6 +29,7 @@ from realtime.frames import Command
 from realtime.ports import Admission, Entry
 from realtime.replay import Outcome, QueueRunner
 from realtime.session import Session
+from services.entities import Sender
 from tests.simulation.tablets.apps import App, Installation
 from tests.simulation.tablets.gateways import Node
 from tests.simulation.tablets.run import Mutation
@@ -181,11 +182,11 @@ class _ForgetsIds(Node):
             clinical, signal = real.clinical, real.signal
             tries = 0
 
-            async def execute(self, *said: Any, **named: Any) -> Any:
+            async def execute(self, sender: Sender, *said: Any) -> Any:
                 self.tries += 1
-                *before, command_id, hashed, correlation, device = said
-                fresh = derived_command_id(command_id, str(self.tries))
-                return await real.execute(*before, fresh, hashed, correlation, device, **named)
+                assert sender.command_id is not None
+                fresh = derived_command_id(sender.command_id, str(self.tries))
+                return await real.execute(msgspec.structs.replace(sender, command_id=fresh), *said)
 
         return Port()
 
@@ -197,8 +198,8 @@ class _Unfenced(Node):
         class Port:
             clinical, signal = real.clinical, real.signal
 
-            async def execute(self, *said: Any, **named: Any) -> Any:
-                return await real.execute(*said, **named | {"generation": 0})
+            async def execute(self, sender: Sender, *said: Any) -> Any:
+                return await real.execute(msgspec.structs.replace(sender, generation=0), *said)
 
         return Port()
 
