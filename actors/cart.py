@@ -49,6 +49,7 @@ from actors.cart_state import (
     prices_expire_at,
 )
 from actors.cart_views import CartView, cart_view
+from actors.parties import Party, is_system, parties
 from actors.runtime.entity import (
     NOTHING,
     Actor,
@@ -67,6 +68,10 @@ from domain.text import check_id, check_text
 
 _replace = msgspec.structs.replace
 
+ACTS: Final = frozenset((Party.OWNER, Party.SYSTEM))
+"""Who changes a cart."""
+SEES: Final = ACTS | {Party.PLATFORM}
+
 
 class CartKind(EntityKind[CartState]):
     name: ClassVar[str] = "cart"
@@ -80,7 +85,7 @@ class CartKind(EntityKind[CartState]):
     def decide(self, state: CartState | None, command: Any, ctx: Context) -> Decision:
         if isinstance(command, Create):
             return _create(state, command, ctx)
-        if state is None or not _sees(state, ctx.actor):
+        if state is None or not parties(ctx.actor, person=state.owner) & ACTS:
             raise _unknown()
         if isinstance(command, Delete):
             return _delete(state)
@@ -119,7 +124,7 @@ class CartKind(EntityKind[CartState]):
     def may_read(self, state: CartState, actor: Actor) -> bool:
         if state.status is CartStatus.DELETED:
             return False
-        return _sees(state, actor) or actor.runs_platform()
+        return bool(parties(actor, person=state.owner) & SEES)
 
     def on_timer(self, state: CartState | None, name: str, ctx: Context) -> Decision:
         """Abandon an idle cart. After activity the timer is set anew only here, not by every command."""
@@ -148,13 +153,9 @@ class CartKind(EntityKind[CartState]):
         )
 
 
-def _sees(state: CartState, actor: Actor) -> bool:
-    return actor.subject == state.owner or actor.has_role("system")
-
-
 def _create(state: CartState | None, command: Create, ctx: Context) -> Decision:
     owner = ctx.actor.subject
-    if ctx.actor.has_role("system"):
+    if is_system(ctx.actor):
         owner = check_id(command.owner, "owner")
     if state is not None:
         same = (state.owner, state.currency, state.merchant_id) == (
@@ -276,7 +277,7 @@ def _frozen(line: Line) -> Line:
 
 
 def _system_only(ctx: Context) -> None:
-    if not ctx.actor.has_role("system"):
+    if not is_system(ctx.actor):
         raise Forbidden("Only the checkout process does this.")
 
 

@@ -18,6 +18,7 @@ from actors.cart_state import (
     LineAdded,
     LineUpdated,
 )
+from actors.parties import is_system
 from actors.runtime.entity import NOTHING, CancelReminder, Context, Decision, Meta
 from domain.errors import Conflict, Forbidden
 
@@ -26,7 +27,7 @@ _replace = msgspec.structs.replace
 
 
 def erase(state: CartState, ctx: Context) -> Decision:
-    if not ctx.actor.has_role("system"):
+    if not is_system(ctx.actor):
         raise Forbidden("Only an erasure does this.")
     if state.status is CartStatus.CHECKING_OUT:
         extra = {"current": state.status.value}

@@ -108,6 +108,7 @@ def update_line(state: CartState, command: UpdateLine, _ctx: Context) -> Decisio
     twin = next((o for o in others if same_choice(o, line.product_id, options, instructions)), None)
     if twin is not None:
         joined = twin.quantity + quantity
+        limit = min(limit, quantity_limit(twin.max_quantity))  # the two may know it from different times
         if joined > limit:
             raise _too_many_units(twin.line_id, twin.quantity, limit)
         events = (LineRemoved(line.line_id), QuantityChanged(twin.line_id, joined, twin.quantity))

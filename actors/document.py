@@ -53,9 +53,10 @@ from actors.document_signing import (
     sign,
 )
 from actors.document_state import DocumentState
-from actors.document_status import DocumentStatus, Party, parties
+from actors.document_status import SEES, DocumentStatus
 from actors.document_values import TEMPLATE_LENGTH_MAX, TITLE_LENGTH_MAX
 from actors.document_views import document_view
+from actors.parties import Party, parties
 from actors.runtime.entity import NOTHING, Actor, Context, Decision, EntityKind, IndexRow, Meta
 from domain.errors import Conflict, Forbidden, NotFound, invalid_field
 from domain.text import check_id, check_text
@@ -91,7 +92,7 @@ class DocumentKind(EntityKind[DocumentState]):
         return document_view(state, version)
 
     def may_read(self, state: DocumentState, actor: Actor) -> bool:
-        return bool(parties(actor, state.organization_id))
+        return bool(parties(actor, organization_id=state.organization_id) & SEES)
 
     def groups(self, state: DocumentState) -> tuple[str, ...]:
         if not state.is_open:
@@ -182,7 +183,7 @@ _HANDLERS: Final[dict[type, Callable[[DocumentState, Any, Context], Decision]]] 
 
 
 def _check_provider(organization_id: str, actor: Actor) -> None:
-    if Party.PROVIDER not in parties(actor, organization_id):
+    if Party.PROVIDER not in parties(actor, organization_id=organization_id):
         raise Forbidden("Only a provider of the organization writes in a document.")
 
 

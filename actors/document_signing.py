@@ -7,7 +7,7 @@ from actors.document_content import content_hash
 from actors.document_edits import check_room, check_text_room, check_uuid, moved, occurred
 from actors.document_events import AddendumAdded, Event, Joined, LeftOff, Signed
 from actors.document_state import DocumentState
-from actors.document_status import TRANSITIONS, WRITABLE, Cause, DocumentStatus, after_addendum, parties
+from actors.document_status import TRANSITIONS, WRITABLE, Cause, DocumentStatus, after_addendum
 from actors.document_values import (
     ADDENDA_MAX,
     INTENT_MS,
@@ -18,6 +18,7 @@ from actors.document_values import (
     REAUTH_MS,
     VALUE_LENGTH_MAX,
 )
+from actors.parties import is_oneself, parties
 from actors.runtime.entity import NOTHING, Context, Decision
 from domain.errors import Conflict, Forbidden, invalid_field
 from domain.text import check_text
@@ -45,7 +46,7 @@ def sign(state: DocumentState, command: Sign, ctx: Context) -> Decision:
     if state.status is not _S.READY:
         raise _no_such_step(state, _S.SIGNED)
     _check_present(command, ctx)
-    if state.needs_cosign and state.cosigner == ctx.actor.subject:
+    if state.needs_cosign and is_oneself(ctx.actor, state.cosigner):
         raise _same_signer()
     open_conflicts = state.open_conflicts
     if open_conflicts:
@@ -109,7 +110,7 @@ def enter_in_error(state: DocumentState, command: EnterInError, ctx: Context) ->
     if state.status is _S.ENTERED_IN_ERROR:
         return NOTHING
     step = TRANSITIONS[state.status, _S.ENTERED_IN_ERROR]
-    if not parties(ctx.actor, state.organization_id) & step.parties:
+    if not parties(ctx.actor, organization_id=state.organization_id) & step.parties:
         raise Forbidden("Only a provider or an admin enters a document in error.")
     return Decision((moved(state, _S.ENTERED_IN_ERROR, Cause.ENTER_IN_ERROR, ctx, command.reason),))
 

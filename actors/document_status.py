@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from actors.runtime.entity import Actor
+from actors.parties import Party
 
 
 class DocumentStatus(StrEnum):
@@ -21,14 +21,6 @@ class DocumentStatus(StrEnum):
     ADDENDUM_REQUIRED = "addendum_required"
     AMENDED = "amended"
     ENTERED_IN_ERROR = "entered_in_error"
-
-
-class Party(StrEnum):
-    """What a sender is to the documents of one organization. One sender can be several."""
-
-    PROVIDER = "provider"
-    ADMIN = "admin"
-    SYSTEM = "system"
 
 
 class Cause(StrEnum):
@@ -99,10 +91,5 @@ def after_late_entry(status: DocumentStatus) -> DocumentStatus:
     return DocumentStatus.ADDENDUM_REQUIRED if step and Cause.LATE_ENTRY in step.causes else status
 
 
-def parties(actor: Actor, organization_id: str) -> frozenset[Party]:
-    """What `actor` is to the documents of this organization. The front desk is nothing to them."""
-    if actor.has_role("system"):
-        return frozenset((_SYSTEM,))
-    if not actor.acts_for(organization_id):
-        return frozenset()
-    return frozenset(party for party in (_PROVIDER, _ADMIN) if actor.has_role(party.value))
+SEES: Final = frozenset((_PROVIDER, _ADMIN, _SYSTEM))
+"""Who sees documents of their organization: not the front desk."""

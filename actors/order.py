@@ -26,15 +26,16 @@ from actors.order_state import (
 )
 from actors.order_status import (
     ASSIGNABLE,
+    KNOWS,
     MOVERS,
+    SEES,
     TRANSITIONS,
     Fulfilment,
     OrderStatus,
-    Party,
     Transition,
-    parties,
 )
 from actors.order_views import OrderView, order_view
+from actors.parties import Parties, Party, is_system, parties
 from actors.runtime.entity import (
     NOTHING,
     Actor,
@@ -93,11 +94,8 @@ class OrderKind(EntityKind[OrderState]):
         return order_view(state, signals, version)
 
     def may_read(self, state: OrderState, actor: Actor) -> bool:
-        if _parties(state, actor) or _oversees(state, actor):
-            return True
-        if actor.subject == f"share:{state.placed.order_id}":
-            return True
-        return actor.has_role("courier") and _is_free(state)
+        known = _parties(state, actor)
+        return bool(known & SEES) or (Party.ANY_COURIER in known and _is_free(state))
 
     def on_timer(self, state: OrderState | None, name: str, ctx: Context) -> Decision:
         """The merchant's or the payer's time is over. A reminder that came early is set again."""
@@ -140,7 +138,7 @@ class OrderKind(EntityKind[OrderState]):
 
 
 def _place(state: OrderState | None, command: Place, ctx: Context) -> Decision:
-    if not ctx.actor.has_role("system"):
+    if not is_system(ctx.actor):
         raise _unknown() if state is None else Forbidden("Orders are placed by checking out a cart.")
     reply = {"order_id": ctx.id}
     placed = check_placement(command, ctx.id)
@@ -235,9 +233,9 @@ def _assign(state: OrderState, command: AssignCourier, ctx: Context) -> Decision
 def _claim(state: OrderState, command: AssignCourier, ctx: Context) -> Decision:
     """Exclusive: the first courier's claim that commits wins."""
     courier_id = ctx.actor.subject
-    if not ctx.actor.has_role("courier"):
-        known = _parties(state, ctx.actor) or _oversees(state, ctx.actor)
-        raise Forbidden("Only the merchant or a courier can do this.") if known else _unknown()
+    sender = _parties(state, ctx.actor)
+    if Party.ANY_COURIER not in sender:
+        raise Forbidden("Only the merchant or a courier can do this.") if sender & KNOWS else _unknown()
     if command.courier_id not in {"", courier_id}:
         raise Forbidden("A courier claims only for themself.")
     if state.courier_id == courier_id:
@@ -295,13 +293,15 @@ def _accept_timer(placed: Placed, ctx: Context) -> tuple[SetReminder, ...]:
     return (SetReminder(ACCEPT_TIMER, ctx.now_ms + placed.accept_within_ms),)
 
 
-def _oversees(state: OrderState, actor: Actor) -> bool:
-    """Who sees an order without being a party to it: the merchant's admin, who has it in lists, and the platform's."""
-    return actor.runs_platform() or (actor.has_role("admin") and actor.acts_for(state.placed.merchant_id))
-
-
-def _parties(state: OrderState, actor: Actor) -> frozenset[Party]:
-    return parties(actor, state.placed.user_id, state.placed.merchant_id, state.courier_id)
+def _parties(state: OrderState, actor: Actor) -> Parties:
+    placed = state.placed
+    return parties(
+        actor,
+        organization_id=placed.merchant_id,
+        person=placed.user_id,
+        courier=state.courier_id,
+        shared=placed.order_id,
+    )
 
 
 def _is_free(state: OrderState) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from actors.order_commands import Erase, Whose
 from actors.order_state import Erased, Event, OrderState, Placed, PositionSampled, StatusChanged
 from actors.order_status import TERMINAL
+from actors.parties import is_system
 from actors.runtime.entity import NOTHING, Context, Decision
 from domain.errors import Conflict, Forbidden
 from domain.lines import Line
@@ -20,7 +21,7 @@ _replace = msgspec.structs.replace
 
 
 def erase(state: OrderState, command: Erase, ctx: Context) -> Decision:
-    if not ctx.actor.has_role("system"):
+    if not is_system(ctx.actor):
         raise Forbidden("Only an erasure does this.")
     if state.status not in TERMINAL:
         raise Conflict("The order is not closed.", code="order_open", extra={"current": state.status.value})

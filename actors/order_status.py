@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from actors.runtime.entity import Actor
+from actors.parties import Party
 
 
 class OrderStatus(StrEnum):
@@ -37,15 +37,6 @@ class Fulfilment(StrEnum):
     DELIVERY = "delivery"
     COLLECTION = "collection"
     TICKETS = "tickets"
-
-
-class Party(StrEnum):
-    """What a sender is to one order. One sender can be several."""
-
-    OWNER = "owner"
-    MERCHANT = "merchant"
-    COURIER = "courier"
-    SYSTEM = "system"
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -108,15 +99,7 @@ MOVERS: Final[dict[OrderStatus, frozenset[Party]]] = {
 """Who may ever move an order to a status, from wherever."""
 
 
-def parties(actor: Actor, user_id: str, merchant_id: str, courier_id: str) -> frozenset[Party]:
-    """What `actor` is to an order of this user, merchant and courier."""
-    found = set()
-    if actor.has_role("system"):
-        found.add(_SYSTEM)
-    if actor.subject == user_id:
-        found.add(_OWNER)
-    if actor.has_role("merchant_staff") and actor.acts_for(merchant_id):
-        found.add(_MERCHANT)
-    if courier_id and actor.subject == courier_id and actor.has_role("courier"):
-        found.add(_COURIER)
-    return frozenset(found)
+SEES: Final = frozenset((_OWNER, _MERCHANT, _COURIER, Party.ADMIN, Party.PLATFORM, Party.LINK, _SYSTEM))
+"""Who sees an order. A delivery that waits for any courier is seen by all of them."""
+KNOWS: Final = SEES - {Party.LINK}
+"""To whom a refusal says what it is; to others there is no such order."""

@@ -6,12 +6,13 @@ Providers, the front desk and admins of the clinic's organization see it; to eve
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, get_args
 
+from actors.parties import is_system, parties
 from actors.room_apply import applied, created
 from actors.room_claims import CLAIM_TIMER, claim, claim_timer, release, take_over
 from actors.room_commands import Claim, Command, Create, Describe, Release, SetStatus, TakeOver, Undo
 from actors.room_moves import HOLD_TIMER, LONG_WAIT_TIMER, hold_timer, long_wait_timer, set_status, undo
 from actors.room_state import KIND_LENGTH_MAX, NAME_LENGTH_MAX, Created, Described, Event, RoomState
-from actors.room_status import RoomStatus, parties
+from actors.room_status import SEES, RoomStatus
 from actors.room_views import RoomView, room_view
 from actors.runtime.entity import NOTHING, Actor, Context, Decision, EntityKind, IndexRow, Meta
 from domain.errors import Conflict, Forbidden, NotFound
@@ -45,7 +46,7 @@ class RoomKind(EntityKind[RoomState]):
         return room_view(state, version)
 
     def may_read(self, state: RoomState, actor: Actor) -> bool:
-        return bool(parties(actor, state.organization_id))
+        return bool(parties(actor, organization_id=state.organization_id) & SEES)
 
     def on_timer(self, state: RoomState | None, name: str, ctx: Context) -> Decision:
         timer = _TIMERS.get(name)
@@ -75,7 +76,7 @@ class RoomKind(EntityKind[RoomState]):
 
 
 def _create(state: RoomState | None, command: Create, ctx: Context) -> Decision:
-    if not ctx.actor.has_role("system"):
+    if not is_system(ctx.actor):
         raise _unknown() if state is None else Forbidden("Rooms are made by the service that manages them.")
     organization_id = check_id(command.organization_id, "organization_id")
     location_id = check_id(command.location_id, "location_id")
@@ -95,7 +96,7 @@ def _create(state: RoomState | None, command: Create, ctx: Context) -> Decision:
 
 
 def _describe(state: RoomState, command: Describe, ctx: Context) -> Decision:
-    if not ctx.actor.has_role("system"):
+    if not is_system(ctx.actor):
         raise Forbidden("Rooms are named by the service that manages them.")
     _check_description(command)
     if (command.name, command.kind) == (state.name, state.kind):

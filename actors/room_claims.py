@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from actors.parties import Party, is_oneself, parties
 from actors.room_commands import Claim, Release, TakeOver
 from actors.room_state import CLAIM_LEASE_MS, REASON_LENGTH_MAX, Claimed, ClaimEnded, Holder, RoomState
-from actors.room_status import CLAIMABLE, CLAIMS, Party, parties
+from actors.room_status import CLAIMABLE, CLAIMS
 from actors.runtime.entity import NOTHING, Actor, CancelReminder, Context, Decision, SetReminder
 from domain.errors import Conflict, Forbidden
 from domain.text import check_text
@@ -30,13 +31,13 @@ def acts_under_claim(state: RoomState, token: int, ctx: Context, *, exclusive: b
     """
     holder = holder_now(state, ctx.now_ms)
     if token:
-        if holder is None or holder.token != token or holder.by != ctx.actor.subject:
+        if holder is None or holder.token != token or not is_oneself(ctx.actor, holder.by):
             raise _fenced(state, holder)
         return True
     if holder is not None and ctx.device and (holder.by, holder.device) == (ctx.actor.subject, ctx.device):
         return True
     if exclusive and holder is not None:
-        raise _fenced(state, holder) if holder.by == ctx.actor.subject else _taken(state, holder)
+        raise _fenced(state, holder) if is_oneself(ctx.actor, holder.by) else _taken(state, holder)
     return False
 
 
@@ -47,7 +48,7 @@ def claim(state: RoomState, _command: Claim, ctx: Context) -> Decision:
     holder = holder_now(state, ctx.now_ms)
     if holder is None:
         return _taken_by_sender(state.last_token + 1, ctx)
-    if holder.by == ctx.actor.subject and holder.device == ctx.device:
+    if is_oneself(ctx.actor, holder.by) and holder.device == ctx.device:
         return _taken_by_sender(holder.token, ctx)
     raise _taken(state, holder)
 
@@ -103,7 +104,7 @@ def _taken_by_sender(token: int, ctx: Context, instead_of: str = "", reason: str
 
 def _check_may(operation: str, state: RoomState, actor: Actor) -> None:
     allowed: frozenset[Party] = CLAIMS[operation]
-    if not parties(actor, state.organization_id) & allowed:
+    if not parties(actor, organization_id=state.organization_id) & allowed:
         raise Forbidden("Only a provider claims a room.")
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from actors.parties import Party, parties
 from actors.room_claims import acts_under_claim, claim_reminders
 from actors.room_commands import SetStatus, Undo
 from actors.room_state import (
@@ -21,11 +22,9 @@ from actors.room_status import (
     LONG_WAIT_MS,
     MOVERS,
     TRANSITIONS,
-    Party,
     RoomStatus,
     Transition,
     WaitingFor,
-    parties,
 )
 from actors.runtime.entity import NOTHING, CancelReminder, Context, Decision, SetReminder
 from domain.errors import Conflict, Forbidden, invalid_field
@@ -40,7 +39,7 @@ Reminders = tuple[SetReminder | CancelReminder, ...]
 
 def set_status(state: RoomState, command: SetStatus, ctx: Context) -> Decision:
     to = _status(command.to)
-    sender = parties(ctx.actor, state.organization_id)
+    sender = parties(ctx.actor, organization_id=state.organization_id)
     if not sender & MOVERS[to]:
         raise Forbidden(f"You cannot set a room to {to.value}.")
     _check_fields(command, to)
@@ -67,7 +66,7 @@ def undo(state: RoomState, command: Undo, ctx: Context) -> Decision:
     if previous is None or command.version != state.phase_version:
         raise Conflict("Only the last change can be undone, once.", code="not_undoable", extra=_current(phase))
     step = TRANSITIONS[previous.status, phase.status]
-    if not parties(ctx.actor, state.organization_id) & step.parties:
+    if not parties(ctx.actor, organization_id=state.organization_id) & step.parties:
         raise Forbidden("You cannot undo this.")
     under_claim = acts_under_claim(state, command.token, ctx, exclusive=step.exclusive)
     event = StatusUndone(

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from actors.runtime.entity import Actor
+from actors.parties import Party
 from domain.times import MINUTE_MS
 
 
@@ -32,15 +32,6 @@ class WaitingFor(StrEnum):
 
     NUMBING = "numbing"
     RECOVERY = "recovery"
-
-
-class Party(StrEnum):
-    """What a sender is to the rooms of one organization. One sender can be several."""
-
-    PROVIDER = "provider"
-    FRONT_DESK = "front_desk"
-    ADMIN = "admin"
-    SYSTEM = "system"
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -112,10 +103,5 @@ MOVERS: Final[dict[RoomStatus, frozenset[Party]]] = {
 """Who may ever move a room to a status, from wherever."""
 
 
-def parties(actor: Actor, organization_id: str) -> frozenset[Party]:
-    """What `actor` is to the rooms of this organization. An admin, too, must belong to it."""
-    if actor.has_role("system"):
-        return frozenset((_SYSTEM,))
-    if not actor.acts_for(organization_id):
-        return frozenset()
-    return frozenset(party for party in _STAFF if actor.has_role(party.value))
+SEES: Final = frozenset((*_STAFF, _SYSTEM))
+"""Who sees rooms and sessions of their organization."""

@@ -7,7 +7,8 @@ Its own person and the staff of its organizations see it; to everyone else it lo
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, get_args
 
-from actors.room_status import parties
+from actors.parties import is_oneself, parties
+from actors.room_status import SEES
 from actors.runtime.entity import NOTHING, Actor, Context, Decision, EntityKind, IndexRow, Meta
 from actors.session_apply import applied, opened, shows
 from actors.session_commands import (
@@ -84,7 +85,9 @@ class SessionKind(EntityKind[SessionState]):
         return session_view(state, version)
 
     def may_read(self, state: SessionState, actor: Actor) -> bool:
-        return actor.subject == state.subject or any(parties(actor, each) for each in state.organizations)
+        return is_oneself(actor, state.subject) or any(
+            parties(actor, organization_id=each) & SEES for each in state.organizations
+        )
 
     def on_timer(self, state: SessionState | None, name: str, ctx: Context) -> Decision:
         return NOTHING if state is None or name != LOGOFF_TIMER else logoff_timer(state, ctx)

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.room_status import parties
+from actors.parties import is_oneself, parties
+from actors.room_status import SEES
 from actors.runtime.entity import NOTHING, Context, Decision, SetReminder
 from actors.session_commands import Ack, Close, Open, Outcome, Recall, Record, Touch, session_id_of
 from actors.session_state import (
@@ -159,7 +160,7 @@ def logoff_timer(state: SessionState, ctx: Context) -> Decision:
 
 
 def check_own(state: SessionState, ctx: Context) -> None:
-    if ctx.actor.subject != state.subject:
+    if not is_oneself(ctx.actor, state.subject):
         raise Forbidden("Not your session.")
 
 
@@ -176,7 +177,7 @@ def _check_open(command: Open, ctx: Context) -> None:
         raise invalid_field("first_unacked", "out_of_range", "Must be 1 or more.")
     if not 1 <= len(command.organizations) <= ORGANIZATIONS_MAX:
         raise invalid_field("organizations", "out_of_range", f"From 1 to {ORGANIZATIONS_MAX}.")
-    if not all(parties(ctx.actor, organization_id) for organization_id in command.organizations):
+    if not all(parties(ctx.actor, organization_id=each) & SEES for each in command.organizations):
         raise Forbidden("Provider sessions are for the people of a clinic.")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from actors.room_status import Party, parties
+from actors.parties import Party, is_oneself, parties
 from actors.runtime.entity import NOTHING, CancelReminder, Context, Decision
 from actors.session_commands import Resolve, Restore, Revoke, ShowQuarantined, SignOut
 from actors.session_queue import LOGOFF_TIMER
@@ -26,7 +26,7 @@ from domain.times import to_rfc3339
 
 
 def sign_out(state: SessionState, _command: SignOut, ctx: Context) -> Decision:
-    if ctx.actor.subject != state.subject and not _is_admin(state, ctx):
+    if not is_oneself(ctx.actor, state.subject) and not _is_admin(state, ctx):
         raise Forbidden("Only its person or an admin ends a session.")
     if state.status is SessionStatus.ENDED and state.ended_by is not EndedBy.LOGGED_OFF:
         return NOTHING
@@ -42,7 +42,7 @@ def revoke(state: SessionState, command: Revoke, ctx: Context) -> Decision:
 
 def restore(state: SessionState, _command: Restore, ctx: Context) -> Decision:
     _check_admin(state, ctx)
-    if state.access is Access.REVOKED_PERSON and ctx.actor.subject == state.subject:
+    if state.access is Access.REVOKED_PERSON and is_oneself(ctx.actor, state.subject):
         raise Forbidden("Another admin takes your revocation back.")
     return NOTHING if state.access is Access.GRANTED else Decision((Restored(),))
 
@@ -79,17 +79,17 @@ def _item(state: SessionState, item_id: str, ctx: Context) -> Quarantined:
     item = state.quarantine.get(item_id)
     if item is None:
         raise NotFound("There is no such item.")
-    own = ctx.actor.subject == state.subject and state.access is not Access.REVOKED_PERSON
+    own = is_oneself(ctx.actor, state.subject) and state.access is not Access.REVOKED_PERSON
     deciding = {Party.PROVIDER, Party.ADMIN}
-    if not own and not any(parties(ctx.actor, each) & deciding for each in item.organizations):
+    if not own and not any(parties(ctx.actor, organization_id=each) & deciding for each in item.organizations):
         raise Forbidden("Only its person, a provider or an admin of the clinic decides about it.")
-    if ctx.actor.subject == state.subject and not own:
+    if is_oneself(ctx.actor, state.subject) and not own:
         raise Forbidden("Your access was revoked.")
     return item
 
 
 def _is_admin(state: SessionState, ctx: Context) -> bool:
-    return any(Party.ADMIN in parties(ctx.actor, each) for each in state.organizations)
+    return any(Party.ADMIN in parties(ctx.actor, organization_id=each) for each in state.organizations)
 
 
 def _check_admin(state: SessionState, ctx: Context) -> None:

@@ -1,6 +1,6 @@
 """What a provider is at, and its hand-off: offered, then taken by the one it was offered to. The first commit wins."""
 
-from actors.room_status import Party, parties
+from actors.parties import Party, is_oneself, parties
 from actors.runtime.entity import NOTHING, CancelReminder, Context, Decision
 from actors.session_commands import (
     CloseDocument,
@@ -103,12 +103,12 @@ def hand_over(state: SessionState, command: HandOver, ctx: Context) -> Decision:
     offer = state.offers.get(command.offer_id)
     if offer is None:
         raise Conflict("There is no such offer any more.", code="not_offered")
-    if offer.to != ctx.actor.subject:
+    if not is_oneself(ctx.actor, offer.to):
         raise Forbidden("This was offered to somebody else.")
     if command.to_session == state.session_id:
         raise invalid_field("to_session", "same_session", "A session cannot take over from itself.")
     work = state.work
-    ended = ctx.actor.subject == state.subject
+    ended = is_oneself(ctx.actor, state.subject)
     event = HandedOver(
         offer_id=command.offer_id,
         giver=state.subject,
@@ -161,7 +161,7 @@ def _check_lives(state: SessionState) -> None:
 
 
 def _check_provider(state: SessionState, ctx: Context) -> None:
-    if not any(Party.PROVIDER in parties(ctx.actor, each) for each in state.organizations):
+    if not any(Party.PROVIDER in parties(ctx.actor, organization_id=each) for each in state.organizations):
         raise Forbidden("Only providers hand over.")
 
 

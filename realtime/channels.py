@@ -1,10 +1,13 @@
 """Channel names: `kind/id` is one entity, `kind/id/name` a group; and what an endpoint lets through."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
+
+from actors.parties import serves
+from actors.runtime.entity import Actor
 
 Ref = tuple[str, str]
 """(kind, id)"""
@@ -34,11 +37,11 @@ def is_personal(name: str) -> bool:
     return party == "user" and rest.rpartition("/")[2] in {"documents", "rooms"}
 
 
-def shows_presence(name: str, roles: Iterable[str], *, narrowed: bool = False) -> bool:
+def shows_presence(name: str, actor: Actor, *, narrowed: bool = False) -> bool:
     """Whether people on this channel see each other: never around a cart or an order, and never customers or
     (`narrowed`) whoever sees only part of the state by a share link."""
     kind = name.partition("/")[0]
-    return not narrowed and kind not in _WITHOUT_PRESENCE and any(role != "customer" for role in roles)
+    return not narrowed and kind not in _WITHOUT_PRESENCE and serves(actor)
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):

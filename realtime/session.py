@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from actors.parties import is_oneself
 from actors.runtime.entity import Actor
 from domain.errors import AtriumError, Temporary
 from domain.ids import is_uuid
@@ -253,7 +254,7 @@ class Session:
             connection.send(error, self._clock())
 
     def _sees_people(self, channel: str) -> bool:
-        return shows_presence(channel, self.actor.roles, narrowed=self._shown is not None)
+        return shows_presence(channel, self.actor, narrowed=self._shown is not None)
 
     def _depart(self, channel: str) -> None:
         if self._services.presence is not None:
@@ -263,7 +264,7 @@ class Session:
         identity = await identify(self._services, self._credentials, token, self.connection)
         if identity is None:
             return
-        if self.actor.subject != identity.actor.subject:
+        if not is_oneself(identity.actor, self.actor.subject):
             self.connection.shut(codes.TOKEN_INVALID, "the token is somebody else's", flush=False)
             return
         actor = identity.actor

@@ -11,8 +11,11 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 
+from actors.parties import is_known
 from actors.runtime.entity import Actor
-from domain.errors import NotFound, Unavailable
+from domain.errors import Unavailable
+from services.access.check import require, require_somewhere
+from services.access.policy import Permission
 from services.lookups import Clock
 
 log = structlog.get_logger()
@@ -187,7 +190,7 @@ class Audit:
         if self._count + len(objects) > EVENTS_WAITING_MAX:
             raise Unavailable("Too much waits to be audited.", code="audit_full", retry_after_ms=1_000)
         at_ms = self._clock.now_ms()
-        purpose = purpose or (OPERATIONS if actor.roles else OWN)
+        purpose = purpose or (OPERATIONS if is_known(actor) else OWN)
         events = tuple(
             Event(
                 at_ms=at_ms,
@@ -218,17 +221,15 @@ class Audit:
 
     async def list(self, actor: Actor, wanted: EventFilter, limit: int) -> Sequence[Event]:
         """Newest first, of the actor's own organizations. Admins only; to all others there is no such thing."""
-        if not actor.has_role("admin"):
-            raise NotFound("No such resource.")
-        if not actor.organizations:
+        organizations = require_somewhere(actor, Permission.AUDIT_READ)
+        if not organizations:
             return ()
-        own = msgspec.structs.replace(wanted, organization_ids=actor.organizations)
+        own = msgspec.structs.replace(wanted, organization_ids=organizations)
         return await self._store.events(own, limit)
 
     async def verify(self, actor: Actor, after: int, limit: int) -> Verified:
         """Check a range of the installation's trail. Raises `NotFound` for all but who runs the platform."""
-        if not actor.runs_platform():
-            raise NotFound("No such resource.")
+        require(actor, Permission.PLATFORM_RUN)
         found = await self._store.verify(after, limit)
         if not found.ok:
             log.error("audit_broken", position=found.broken_at, reason=found.reason)

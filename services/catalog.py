@@ -6,7 +6,9 @@ from typing import Protocol
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, Invalid, NotFound, invalid_field
 from domain.money import check_currency, check_price
-from services.listings import merchant_only
+from services.access.check import require
+from services.access.orders import require_merchant
+from services.access.policy import Permission
 from services.merchants import Merchant, MerchantCache
 from services.products import Product, ProductCache
 
@@ -47,6 +49,10 @@ class Catalog:
             raise NotFound("There is no such merchant.")
         return merchant
 
+    def forget_merchant(self, merchant_id: str) -> None:
+        """It was changed: look it up anew, here. Other gateways go by what they know for `services.lookups.TTL_MS`."""
+        self._merchants.forget(merchant_id)
+
     async def merchants(self, city: str, country: str, after_id: str, limit: int) -> Sequence[Merchant]:
         return await self._store.merchants(city, country, after_id, limit)
 
@@ -62,8 +68,7 @@ class Catalog:
 
     async def add_merchant(self, actor: Actor, merchant: Merchant) -> tuple[Merchant, bool]:
         """The merchant, and whether this very one was there before. Admins only."""
-        if not actor.runs_platform():
-            raise NotFound("There is no such resource.")
+        require(actor, Permission.MERCHANT_CREATE)
         check_currency(merchant.currency)
         check_price(merchant.delivery_fee_minor, "delivery_fee")
         check_price(merchant.minimum_order_minor, "minimum_order")
@@ -85,7 +90,7 @@ class Catalog:
     async def put_product(self, actor: Actor, product: Product) -> Product:
         """Replace a product of one's own merchant; it cannot move to another one."""
         known = await self.product(product.id)
-        merchant_only(actor, known.merchant_id)
+        require_merchant(actor, known.merchant_id)
         if product.merchant_id != known.merchant_id:
             raise Conflict("A product stays with its merchant.", code="merchant_fixed")
         await self._check(actor, product)
@@ -94,7 +99,7 @@ class Catalog:
         return product
 
     async def _check(self, actor: Actor, product: Product) -> None:
-        merchant_only(actor, product.merchant_id)
+        require_merchant(actor, product.merchant_id)
         currency = await self._store.currency(product.merchant_id)
         if not currency:
             raise NotFound("There is no such merchant.")

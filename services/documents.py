@@ -10,15 +10,17 @@ from typing import Any, Final
 import msgspec
 
 from actors.document_commands import Cosign, Create, Resolve, Sign
-from actors.document_status import OPEN, DocumentStatus, parties
+from actors.document_status import OPEN, DocumentStatus
 from actors.document_values import REAUTH_MS, Injection
 from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
 from domain.errors import Conflict, NotFound, invalid_field
 from domain.text import check_id
 from domain.times import SECOND_MS
+from services.access.check import may, refusal, require, where
 from services.access.documents import DocumentAccess
 from services.access.emergency import EmergencyAccess
+from services.access.policy import Permission
 from services.audit import EMERGENCY, READ
 from services.document_history import HistoryEntry, history_entry
 from services.document_listings import DocumentEntry, DocumentFilter, DocumentListings
@@ -103,7 +105,7 @@ class Documents:
             location = await self._access.location(sender, wanted.location_id)
             own: tuple[str, ...] = (location.organization_id,)
         else:
-            own = _own(sender.actor)
+            own = where(sender.actor, Permission.DOCUMENT_SEE)
             if not own:
                 grants = await self._access.opened(sender.actor, wanted.patient_id)
                 own = tuple(sorted(grants))
@@ -133,9 +135,8 @@ class Documents:
         """
         sender = Sender(actor)
         if (party, name) == ("user", "documents"):
-            if party_id != actor.subject:
-                raise NotFound("There is no such channel.")
-            if not _own(actor):
+            require(actor, Permission.DOCUMENTS_OWN, person=party_id)
+            if not where(actor, Permission.DOCUMENT_SEE):
                 return []
             wanted = DocumentFilter(participant=party_id, statuses=_OPEN)
         else:
@@ -171,8 +172,8 @@ class Documents:
 
     async def check_created(self, actor: Actor, command: Create) -> None:
         """Whether the organization has the location. To those who are nothing to it, it looks unknown."""
-        if not parties(actor, command.organization_id):
-            raise NotFound("There is no such organization.")
+        if not may(actor, Permission.DOCUMENT_SEE, organization_id=command.organization_id):
+            raise refusal(Permission.ORGANIZATION_SEE)
         location_id = check_id(command.location_id, "location_id")
         if not await self._access.has_location(command.organization_id, location_id):
             raise invalid_field("location_id", "unknown_location", "The organization has no such location.")
@@ -188,7 +189,7 @@ class Documents:
         if not product_id:
             return
         entry = await self._access.entry(document_id)
-        if entry is not None and parties(actor, entry.organization_id):
+        if entry is not None and may(actor, Permission.DOCUMENT_SEE, organization_id=entry.organization_id):
             await self.check_product(entry.organization_id, product_id, path)
 
     async def _send(self, sender: Sender, document_id: str, command: Any, want: int) -> Answered:
@@ -207,10 +208,6 @@ def told(answered: Answered) -> Answered:
             "Somebody else has set another value meanwhile; both are kept.", code="conflict_recorded", extra=extra
         )
     return answered
-
-
-def _own(actor: Actor) -> tuple[str, ...]:
-    return tuple(each for each in actor.organizations if parties(actor, each))
 
 
 def _operation(command: Any) -> str:

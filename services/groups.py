@@ -7,9 +7,10 @@ from actors.order_status import TERMINAL, OrderStatus
 from actors.runtime.entity import Actor
 from actors.session_state import SessionStatus
 from domain.errors import NotFound
+from services.access.orders import permitted
 from services.documents import Documents
 from services.entities import ORDER, ROOM, SESSION
-from services.listings import Listings, OrderFilter, permitted
+from services.listings import Listings, OrderFilter
 from services.rooms import Rooms
 from services.session_listings import SessionFilter
 from services.sessions import Sessions

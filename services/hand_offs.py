@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from actors.parties import is_oneself, organizations_of
 from actors.room_commands import TakeOver
 from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
@@ -51,7 +52,7 @@ class HandOffs:
             to=actor.subject,
             to_session=to_session,
             to_device=receiving["device_id"],
-            organizations=actor.organizations,
+            organizations=organizations_of(actor),
             room_id=reply["room_id"],
             patient_id=reply["patient_id"],
             visit_id=reply["visit_id"],
@@ -114,7 +115,7 @@ class HandOffs:
 
 
 def _check_receives(receiving: dict[str, Any], actor: Actor) -> None:
-    if receiving["subject"] != actor.subject:
+    if not is_oneself(actor, receiving["subject"]):
         raise NotFound("There is no such session.")
     if receiving["status"] == SessionStatus.ENDED:
         raise Conflict("The session has ended.", code="session_ended")

@@ -1,4 +1,4 @@
-"""Lists of carts and orders, from their index rows, for those who may see them."""
+"""Lists of carts and orders, from their index rows. Who may see which is in `services.access.orders`."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,8 +6,6 @@ from typing import Protocol
 import msgspec
 
 from actors.order_status import OrderStatus
-from actors.runtime.entity import Actor
-from domain.errors import NotFound, invalid_field
 from domain.money import Money
 
 
@@ -70,31 +68,3 @@ class Listings(Protocol):
         self, owner: str, statuses: Sequence[str], after: Place | None, limit: int
     ) -> Sequence[CartEntry]: ...
     async def order_counts(self, wanted: OrderFilter) -> Sequence[StatusCount]: ...
-
-
-def permitted(actor: Actor, wanted: OrderFilter) -> OrderFilter:
-    """`wanted` if the actor may list it; without any party, the actor's own orders.
-
-    Raises `NotFound` for another user's, merchant's or courier's list, as for any foreign id.
-    """
-    if actor.runs_platform():
-        return wanted
-    if not (wanted.user_id or wanted.merchant_id or wanted.courier_id):
-        return msgspec.structs.replace(wanted, user_id=actor.subject)
-    own = {
-        "user_id": bool(wanted.user_id) and wanted.user_id == actor.subject,
-        "merchant_id": actor.has_role("merchant_staff", "admin") and actor.acts_for(wanted.merchant_id),
-        "courier_id": actor.has_role("courier") and wanted.courier_id == actor.subject,
-    }
-    if not any(own.values()):
-        raise NotFound("There is no such list of orders.")
-    return wanted
-
-
-def merchant_only(actor: Actor, merchant_id: str) -> None:
-    """Raises `NotFound` unless the actor works for this merchant (or runs the platform)."""
-    if not merchant_id:
-        raise invalid_field("merchant_id", "missing", "Which merchant?")
-    works_there = actor.has_role("merchant_staff", "admin") and actor.acts_for(merchant_id)
-    if not works_there and not actor.runs_platform():
-        raise NotFound("There is no such merchant.")

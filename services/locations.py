@@ -6,10 +6,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from actors.room_status import Party, parties
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, Invalid, NotFound, invalid_field
 from domain.text import check_text
+from services.access.check import refusal, require, where
+from services.access.policy import RULES, Permission
 from services.visit_places import VisitPlaces
 
 NAME_LENGTH_MAX: Final = 200
@@ -120,27 +121,27 @@ class Locations:
 
     async def get(self, actor: Actor, location_id: str) -> Location:
         location = await self._store.location(location_id)
-        if location is None or not parties(actor, location.organization_id):
+        if location is None:
             raise _unknown()
+        require(actor, Permission.LOCATION_SEE, organization_id=location.organization_id)
         return location
 
     async def managed(self, actor: Actor, location_id: str) -> Location:
         """The location, for an admin of its organization."""
         location = await self.get(actor, location_id)
-        _check_manages(actor, location.organization_id)
+        require(actor, Permission.LOCATION_MANAGE, organization_id=location.organization_id)
         return location
 
     async def list(self, actor: Actor, organization_id: str, after_id: str, limit: int) -> Sequence[Location]:
         """Of one organization ("" for all of the actor's own), by id."""
-        wanted = (organization_id,) if organization_id else actor.organizations
-        own = [each for each in wanted if parties(actor, each)]
-        if organization_id and not own:
-            raise NotFound("There is no such organization.")
-        return await self._store.locations(own, after_id, limit)
+        own = where(actor, Permission.LOCATION_SEE)
+        if organization_id and organization_id not in own:
+            raise refusal(Permission.ORGANIZATION_SEE)
+        return await self._store.locations((organization_id,) if organization_id else own, after_id, limit)
 
     async def add(self, actor: Actor, location: Location) -> tuple[Location, bool]:
         """The location, and whether this very one was there before."""
-        _check_manages(actor, location.organization_id)
+        require(actor, Permission.LOCATION_MANAGE, organization_id=location.organization_id)
         _check(location)
         if await self._store.add_location(location):
             return location, False
@@ -182,13 +183,8 @@ def reused() -> Invalid:
     return Invalid("This key was used with another body.", code="idempotency_key_reused")
 
 
-def _check_manages(actor: Actor, organization_id: str) -> None:
-    if Party.ADMIN not in parties(actor, organization_id):
-        raise _unknown()
-
-
 def _unknown() -> NotFound:
-    return NotFound("There is no such location.")
+    return NotFound(RULES[Permission.LOCATION_SEE].refusal)
 
 
 def _check(location: Location) -> None:

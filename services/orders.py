@@ -11,11 +11,13 @@ from actors.order_state import PositionSampled
 from actors.order_views import PositionView, position_view
 from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
-from domain.errors import Forbidden
 from domain.money import Money
+from services.access.check import require
+from services.access.orders import permitted, require_merchant
+from services.access.policy import Permission
 from services.entities import ORDER, Answered, Entities, Sender, send
 from services.history import History
-from services.listings import Listings, OrderFilter, Place, StatusCount, merchant_only, permitted
+from services.listings import Listings, OrderFilter, Place, StatusCount
 from services.tokens import Tokens
 
 _Raw = msgspec.Raw
@@ -146,9 +148,7 @@ class Orders:
     async def share(self, actor: Actor, order_id: str, correlation: str = "") -> tuple[str, int]:
         """A share token and its expiry (epoch seconds), for the customer and the merchant's staff only."""
         parties = _see_parties((await self.get(actor, order_id, correlation)).view)
-        staff = actor.has_role("merchant_staff") and actor.acts_for(parties.merchant_id)
-        if actor.subject != parties.user_id and not staff:
-            raise Forbidden("Only the customer and the merchant share an order.")
+        require(actor, Permission.ORDER_SHARE, organization_id=parties.merchant_id, person=parties.user_id)
         return self._tokens.issue_share(order_id)
 
     async def list(
@@ -161,7 +161,7 @@ class Orders:
 
     async def stats(self, actor: Actor, wanted: OrderFilter) -> Stats:
         """Figures of `wanted.merchant_id`, for its staff."""
-        merchant_only(actor, wanted.merchant_id)
+        require_merchant(actor, wanted.merchant_id)
         counts = await self._listings.order_counts(wanted)
         sales: dict[str, int] = {}
         for each in counts:

@@ -11,10 +11,12 @@ import msgspec
 
 from actors.room_commands import Claim, Create, Describe, Release, SetStatus, TakeOver, Undo
 from actors.room_history import HistoryEntry, history_entry
-from actors.room_status import RoomStatus, parties
+from actors.room_status import RoomStatus
 from actors.runtime.entity import SYSTEM, Actor
 from actors.runtime.wire import VIEW_JSON
 from domain.errors import NotFound
+from services.access.check import may, require
+from services.access.policy import Permission
 from services.entities import ROOM, Answered, Entities, Sender, send
 from services.history import History
 from services.locations import Location, Locations, LocationStore, Room, reused
@@ -67,8 +69,7 @@ class Rooms:
 
     async def held(self, actor: Actor, subject: str, limit: int) -> Sequence[str]:
         """Ids of the rooms that one holds the claim of oneself."""
-        if subject != actor.subject:
-            raise NotFound("There is no such channel.")
+        require(actor, Permission.ROOMS_HELD, person=subject)
         return await self._store.held_rooms(subject, limit)
 
     async def close(self, actor: Actor, location_id: str, room_id: str, correlation: str = "") -> None:
@@ -144,7 +145,9 @@ class Rooms:
         """Make the entity of a room that has only its row, if it is the actor's to see."""
         room = await self._store.room(room_id)
         location = None if room is None else await self._store.location(room.location_id)
-        if room is None or location is None or not parties(actor, location.organization_id):
+        if room is None or location is None:
+            return False
+        if not may(actor, Permission.ROOM_SEE, organization_id=location.organization_id):
             return False
         await self._make(location, room, correlation)
         return True

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.room_status import parties
 from actors.runtime.entity import Actor
 from actors.runtime.wire import VIEW_JSON
 from actors.session_commands import (
@@ -26,6 +25,8 @@ from actors.session_commands import (
 )
 from actors.session_state import ORGANIZATIONS_MAX, RECORD_ENTRIES_MAX, unpacked
 from domain.errors import Internal, NotFound
+from services.access.check import refusal, require, where
+from services.access.policy import Permission
 from services.entities import SESSION, Answered, Entities, Sender, send
 from services.listings import Place
 from services.locations import Location, LocationStore
@@ -135,7 +136,7 @@ class Sessions:
         self, actor: Actor, wanted: SessionFilter, after: Place | None, limit: int
     ) -> Sequence[ListedSession]:
         """Of the organizations that the actor works for. Raises `NotFound` for a location of others."""
-        own = _own_organizations(actor)
+        own = where(actor, Permission.SESSION_KEEP)
         if wanted.location_id:
             own = ((await self._location(actor, wanted.location_id)).organization_id,)
         if not own:
@@ -161,21 +162,18 @@ class Sessions:
         """Whose session it is: at a known place that clinic's alone."""
         if location_id:
             return ((await self._location(actor, location_id)).organization_id,)
-        return _own_organizations(actor)[:ORGANIZATIONS_MAX]
+        return where(actor, Permission.SESSION_KEEP)[:ORGANIZATIONS_MAX]
 
     async def _location(self, actor: Actor, location_id: str) -> Location:
         location = await self._locations.get(location_id)
-        if location is None or not parties(actor, location.organization_id):
-            raise NotFound("There is no such location.")
+        if location is None:
+            raise refusal(Permission.LOCATION_SEE)
+        require(actor, Permission.LOCATION_SEE, organization_id=location.organization_id)
         return location
 
     async def _fetch(self, ids: Sequence[str]) -> dict[str, Location]:
         found = [await self._store.location(id_) for id_ in ids]
         return {location.id: location for location in found if location is not None}
-
-
-def _own_organizations(actor: Actor) -> tuple[str, ...]:
-    return tuple(each for each in actor.organizations if parties(actor, each))
 
 
 def _chunks(entries: Sequence[SessionEntry]) -> Iterator[tuple[Outcome, ...]]:

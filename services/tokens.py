@@ -15,9 +15,11 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from actors.parties import is_oneself
 from actors.runtime.entity import Actor
 from domain.errors import Forbidden, Unauthenticated
 from domain.ids import is_uuid, new_id
+from domain.roles import ROLES
 from domain.times import SECOND_MS
 from services.csrf import Csrf
 from services.revocation_list import RevocationList
@@ -28,11 +30,7 @@ from storage.settings import Settings
 GUEST_PREFIX: Final = "guest:"
 SHARE_PREFIX: Final = "share:"
 SHARE_ROLE: Final = "share"
-
-ROLES: Final = frozenset(
-    {"customer", "courier", "merchant_staff", "provider", "front_desk", "organizer", "billing", "admin"}
-)
-"""What a token may say. `system` and `share` are never read from a token's `roles`."""
+"""Never read from a token's `roles`, like the runtime's own."""
 
 MFA: Final = "mfa"
 """In `amr` (RFC 8176) of whoever proved themselves by two factors, or by a passkey that verified them."""
@@ -201,7 +199,7 @@ class Tokens:
         except Unauthenticated:
             raise _reauthenticate() from None
         age = self._now() - proved.auth_time
-        if proved.actor.subject != actor.subject or not -self._rules.leeway_seconds <= age <= max_age_seconds:
+        if not is_oneself(proved.actor, actor.subject) or not -self._rules.leeway_seconds <= age <= max_age_seconds:
             raise _reauthenticate()
         return proved.auth_time * SECOND_MS
 

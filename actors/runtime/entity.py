@@ -12,27 +12,21 @@ import msgspec
 
 from domain.hlc import parse
 from domain.ids import derived_id
+from domain.roles import SYSTEM as SYSTEM_ROLE
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
-    """Who sends a command: the token's subject (a user id, `guest:…`, or `system`), roles, organizations."""
+    """Who sends a command: the token's subject (a user id, `guest:…`, or `system`), roles, organizations.
+
+    What that makes them to a thing is asked of `actors.parties` alone.
+    """
 
     subject: str
     roles: tuple[str, ...] = ()
     organizations: tuple[str, ...] = ()
 
-    def has_role(self, *roles: str) -> bool:
-        return any(role in self.roles for role in roles)
 
-    def runs_platform(self) -> bool:
-        """An admin of the installation: one without an organization. An organization's admin is one there only."""
-        return "admin" in self.roles and not self.organizations
-
-    def acts_for(self, organization_id: str) -> bool:
-        return organization_id in self.organizations
-
-
-SYSTEM = Actor("system", ("system",))
+SYSTEM = Actor(SYSTEM_ROLE, (SYSTEM_ROLE,))
 """The runtime itself: timers, reactions and processes. Never comes from a token."""
 
 

@@ -9,8 +9,9 @@ from cluster.console import DataOption, settings_with
 from cluster.datadir import DataDir
 from cluster.errors import BadSettingsError
 from domain.ids import new_id
+from domain.roles import ROLES
 from services.signing_keys import load_or_create_signing_key
-from services.tokens import ROLES, Tokens, rules_of
+from services.tokens import Tokens, rules_of
 from storage.settings import Settings
 
 

@@ -15,14 +15,15 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from itertools import cycle
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import msgspec
 import structlog
 
+from actors import cart
 from actors.cart import CartKind
 from actors.kinds import KINDS
-from actors.runtime.entity import Actor
 from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.local import LocalRuntime
 from domain.ids import new_id
@@ -32,6 +33,7 @@ from serve.app import create_app
 from serve.assembly import GatewayConfig, open_gateway
 from serve.platform.call import Call
 from serve.platform.rate_limits import RateLimiter
+from services.access import check
 from storage.journal.postgres import PostgresJournal
 from storage.settings import Settings
 
@@ -52,7 +54,7 @@ class Stopwatch:
         self._inside = False
 
     @contextmanager
-    def around(self, *methods: tuple[type, str]) -> Iterator[None]:
+    def around(self, *methods: tuple[type | ModuleType, str]) -> Iterator[None]:
         """Time these methods until the block ends."""
         before = [(owner, name, owner.__dict__[name]) for owner, name in methods]
         for owner, name, method in before:
@@ -93,7 +95,7 @@ class Stopwatch:
 
 
 AUTHENTICATION: Final = ((RateLimiter, "admit"), (Call, "authenticate"))
-AUTHORIZATION: Final = ((Actor, "has_role"), (Actor, "acts_for"), (Actor, "runs_platform"), (CartKind, "may_read"))
+AUTHORIZATION: Final = ((cart, "parties"), (check, "parties"), (CartKind, "may_read"))
 
 
 class Measured(msgspec.Struct, frozen=True):

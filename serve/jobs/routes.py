@@ -12,6 +12,8 @@ from serve.platform.call import Answer, Call, json_answer
 from serve.platform.pages import id_of, page
 from serve.platform.routing import Id, api_router, problems
 from serve.platform.schemas import PageQuery
+from services.access.check import require
+from services.access.policy import Permission
 from services.privacy.service import Privacy
 
 router = api_router("/jobs", "jobs")
@@ -47,8 +49,7 @@ async def start_job(call: Call, body: StartJob) -> Answer:
         return started_answer(await privacy.retain(call.actor, dry_run=bool(body.dry_run)))
     if body.user_id is None:
         return started_answer(await privacy.export(call.actor, call.actor.subject, call.correlation))
-    if not call.actor.runs_platform():
-        raise NotFound("There is no such person.")
+    require(call.actor, Permission.PERSON_MANAGE)
     accounts = accounts_of(call)
     await accounts.step_up.check(call.verified)
     await privacy.check_erasure(call.actor, body.user_id)

@@ -1,16 +1,15 @@
 """Who keeps the count of a device's queue: its provider session for a clinic's staff, the device for all others."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
 from actors.runtime.entity import Actor
 from domain.errors import NotFound
 from realtime.ports import Admission, DeviceKeepsCount, Entry
+from services.access.check import where
+from services.access.policy import Permission
 from services.sessions import SessionEntry, Sessions
-
-STAFF: Final = ("provider", "front_desk", "admin")
 
 
 class SessionLedger:
@@ -23,7 +22,7 @@ class SessionLedger:
     async def open(
         self, actor: Actor, device_id: str, epoch: int, first_unacked: int, conn_id: str, place: str, login_ms: int
     ) -> Admission:
-        if not device_id or not actor.organizations or not actor.has_role(*STAFF):
+        if not device_id or not where(actor, Permission.SESSION_KEEP):
             return await self._device.open(actor, device_id, epoch, first_unacked, conn_id, place, login_ms)
         try:
             opened = await self._sessions.open(actor, device_id, epoch, first_unacked, conn_id, place, login_ms)

@@ -8,7 +8,6 @@ import msgspec
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
-from actors.runtime.entity import Actor
 from domain.errors import NotFound, Unauthenticated
 from domain.times import to_rfc3339
 from serve.operations.schemas import DeadLetterPage, Readiness
@@ -16,6 +15,8 @@ from serve.platform.call import Answer, Call, json_answer
 from serve.platform.pages import id_of, page
 from serve.platform.routing import Id, PublicRoute, api_router, problems
 from serve.platform.schemas import PageQuery
+from services.access.check import require
+from services.access.policy import Permission
 
 router = api_router("/admin", "operations")
 health = APIRouter(tags=["operations"], route_class=PublicRoute)
@@ -66,7 +67,7 @@ async def metrics(call: Call) -> Answer:
 @router.get("/dead-letters", response_model=DeadLetterPage, responses=problems(_404="Not an admin."))
 async def list_dead_letters(call: Call, query: Annotated[PageQuery, Query()]) -> Answer:
     """What reactions gave up on, oldest first."""
-    _admins_only(call.actor)
+    require(call.actor, Permission.PLATFORM_RUN)
     rows = await call.runtime.dead_letters.list(id_of(query.cursor), query.limit + 1)
     items = [
         _Letter(
@@ -88,12 +89,7 @@ async def list_dead_letters(call: Call, query: Annotated[PageQuery, Query()]) ->
 )
 async def retry_dead_letter(call: Call, letter_id: Id) -> Answer:
     """Have it tried again."""
-    _admins_only(call.actor)
+    require(call.actor, Permission.PLATFORM_RUN)
     if not await call.runtime.dead_letters.retry(letter_id):
         raise NotFound("There is no such dead letter.")
     return Answer(b'{"accepted":true}', HTTPStatus.ACCEPTED)
-
-
-def _admins_only(actor: Actor) -> None:
-    if not actor.runs_platform():
-        raise NotFound("No such resource.")

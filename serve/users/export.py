@@ -6,6 +6,7 @@ from pathlib import Path
 from fastapi import Response
 from starlette.types import Send
 
+from actors.parties import is_oneself
 from serve.auth.routes import accounts_of
 from serve.jobs.routes import privacy_of
 from serve.jobs.schemas import Job
@@ -66,6 +67,6 @@ async def export_person(call: Call, user_id: Id) -> Answer:
 )
 async def download_export(call: Call, user_id: Id) -> Answer:
     """The zip, for the person only, with an access token of a login just now (`POST /auth/reauthenticate`)."""
-    if call.actor.subject == user_id:
+    if is_oneself(call.actor, user_id):
         await accounts_of(call).step_up.check(call.verified)
     return FileAnswer(*await privacy_of(call).download(call.actor, user_id, call.correlation))

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from fastapi import Query
 
+from actors.parties import is_oneself
 from domain.times import to_rfc3339
 from serve.auth.routes import accounts_of
 from serve.platform.answers import versioned
@@ -104,7 +105,7 @@ async def delete_person(call: Call, user_id: Id) -> Answer:
     Logins and tokens end at once; after the grace the person is erased.
     """
     accounts = accounts_of(call)
-    if call.actor.subject == user_id:
+    if is_oneself(call.actor, user_id):
         await accounts.step_up.check(call.verified)
     user = await accounts.people.delete(call.actor, user_id, call.correlation)
     until = to_rfc3339(accounts.people.erased_after_ms(user))

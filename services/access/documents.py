@@ -7,10 +7,11 @@ from typing import Final
 
 import msgspec
 
-from actors.document_status import parties
 from actors.runtime.entity import SYSTEM, Actor
 from domain.errors import Forbidden, NotFound
-from services.access.emergency import EMERGENCY_ROLES, EmergencyAccess
+from services.access.check import may, refusal, where
+from services.access.emergency import EmergencyAccess
+from services.access.policy import Permission
 from services.audit import EMERGENCY, LIST, OPERATIONS, SEARCH, TREATMENT, Audit, Seen
 from services.document_listings import DocumentEntry, DocumentFilter, DocumentListings
 from services.entities import DOCUMENT, Sender
@@ -126,9 +127,9 @@ class DocumentAccess:
     async def location(self, sender: Sender, location_id: str) -> Location:
         """The location, for whoever may see its documents. To others it looks unknown."""
         found = await self._locations.location(location_id)
-        if found is not None and parties(sender.actor, found.organization_id):
+        if found is not None and may(sender.actor, Permission.DOCUMENT_SEE, organization_id=found.organization_id):
             return found
-        refusal = NotFound("There is no such location.")
+        hidden = refusal(Permission.LOCATION_SEE)
         if found is not None:
             await self._audit.note(
                 sender.actor,
@@ -136,12 +137,12 @@ class DocumentAccess:
                 LOCATION,
                 location_id,
                 organization_id=found.organization_id,
-                outcome=refusal.failure.code,
+                outcome=hidden.failure.code,
                 device=sender.device,
                 correlation=sender.correlation,
                 purpose=purpose_of(sender.actor),
             )
-        raise refusal
+        raise hidden
 
     async def _note_each(self, sender: Sender, action: str, objects: Sequence[Seen], grants: Mapping[str, str]) -> None:
         for grant_id in sorted({grants.get(each.organization_id, "") for each in objects}):
@@ -174,9 +175,9 @@ class DocumentAccess:
 
 def may_need(actor: Actor) -> bool:
     """Whether emergency access could give this actor anything: providers and admins see what their clinic has."""
-    return actor.has_role(*EMERGENCY_ROLES) and not actor.has_role("provider", "admin")
+    return bool(where(actor, Permission.EMERGENCY_TAKE)) and not where(actor, Permission.DOCUMENT_SEE)
 
 
 def purpose_of(actor: Actor) -> str:
     """What somebody reads documents for, who may."""
-    return TREATMENT if actor.has_role("provider") else OPERATIONS
+    return TREATMENT if where(actor, Permission.DOCUMENT_WRITE) else OPERATIONS

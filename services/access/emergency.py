@@ -9,13 +9,15 @@ from typing import Final, Protocol
 
 import structlog
 
-from actors.document_status import parties
 from actors.document_values import REAUTH_MS
+from actors.parties import is_oneself
 from actors.runtime.entity import Actor
-from domain.errors import Conflict, Forbidden, NotFound, TooMany, invalid_field
+from domain.errors import Conflict, Forbidden, TooMany, invalid_field
 from domain.ids import new_id
 from domain.text import check_text
 from domain.times import DAY_MS, HOUR_MS, SECOND_MS
+from services.access.check import may, refusal, require, require_somewhere, where
+from services.access.policy import Permission
 from services.audit import EMERGENCY, OPERATIONS, Audit
 from services.document_listings import DocumentEntry
 from services.entities import Sender
@@ -24,9 +26,6 @@ from services.lookups import Clock
 from services.proofs import Proofs
 from storage.emergency_access import Grant
 
-EMERGENCY_ROLES: Final = frozenset({"front_desk"})
-"""Who may take it, at their own organization: staff of a clinic whose work is not to chart. Providers and admins see
-the documents anyway; whoever comes from elsewhere needs a membership."""
 EMERGENCY_ACCESS_MS: Final = 4 * HOUR_MS
 """So long a grant lasts."""
 GRANTS_PER_DAY_MAX: Final = 20
@@ -82,10 +81,9 @@ class EmergencyAccess:
         (`emergency_access_exhausted`).
         """
         actor, now = sender.actor, self._clock.now_ms()
-        if parties(actor, entry.organization_id):
+        if may(actor, Permission.DOCUMENT_SEE, organization_id=entry.organization_id):
             raise Conflict("You may see this document without that.", code="access_not_needed")
-        if not _may_take(actor, entry.organization_id):
-            raise NotFound("There is no such document.")
+        require(actor, Permission.EMERGENCY_TAKE, organization_id=entry.organization_id)
         check_text(reason, "reason", length_max=REASON_CHARACTERS_MAX)
         if len(reason.strip()) < REASON_CHARACTERS_MIN:
             raise invalid_field("reason", "too_short", f"Must have at least {REASON_CHARACTERS_MIN} characters.")
@@ -115,27 +113,27 @@ class EmergencyAccess:
 
     async def opened(self, actor: Actor, patient_id: str) -> dict[str, str]:
         """Organizations at which the actor may read this patient's documents by emergency access, and the grants."""
-        if not patient_id or not any(_may_take(actor, each) for each in actor.organizations):
+        own = where(actor, Permission.EMERGENCY_TAKE)
+        if not patient_id or not own:
             return {}
         found = await self._store.active(actor.subject, patient_id, self._clock.now_ms())
-        return {each.organization_id: each.id for each in found if _may_take(actor, each.organization_id)}
+        return {each.organization_id: each.id for each in found if each.organization_id in own}
 
     async def list(
         self, actor: Actor, *, unreviewed: bool, after: Place | None, limit: int
     ) -> tuple[Sequence[Grant], Place | None]:
         """Grants at the actor's organizations, newest first, and where the next page begins. Admins only."""
-        if not actor.has_role("admin"):
-            raise NotFound("No such resource.")
+        own = require_somewhere(actor, Permission.AUDIT_READ)
         place = None if after is None else (after.at_ms, after.id)
-        rows = await self._store.grants(actor.organizations, unreviewed=unreviewed, after=place, limit=limit + 1)
+        rows = await self._store.grants(own, unreviewed=unreviewed, after=place, limit=limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         return rows[:limit], None if last is None else Place(last.granted_at_ms, last.id)
 
     async def review(self, sender: Sender, grant_id: str, note: str) -> Grant:
         """Say that one has looked into it. Raises `NotFound`, `Forbidden` (`own_emergency_access`), `Conflict`
         (`already_reviewed`), `Invalid`."""
-        grant = await self._of_admin(sender.actor, grant_id)
-        if grant.subject == sender.actor.subject:
+        grant = await self._grant(sender.actor, grant_id, Permission.EMERGENCY_REVIEW)
+        if is_oneself(sender.actor, grant.subject):
             raise Forbidden("Somebody else has to look into your own.", code="own_emergency_access")
         check_text(note, "note", length_max=NOTE_CHARACTERS_MAX)
         if not await self._store.review(grant_id, sender.actor.subject, note, self._clock.now_ms()):
@@ -147,9 +145,7 @@ class EmergencyAccess:
 
         Raises `NotFound`.
         """
-        grant = await self._store.grant(grant_id)
-        if grant is None or grant.subject != sender.actor.subject:
-            grant = await self._of_admin(sender.actor, grant_id)
+        grant = await self._grant(sender.actor, grant_id, Permission.EMERGENCY_REVOKE)
         if not await self._store.revoke(grant_id, sender.actor.subject, self._clock.now_ms()):
             return grant
         return await self._changed(sender, "emergency_access_revoked", grant)
@@ -158,10 +154,11 @@ class EmergencyAccess:
         """Whether nothing can be read under it any more."""
         return bool(grant.revoked_at_ms) or grant.expires_at_ms <= self._clock.now_ms()
 
-    async def _of_admin(self, actor: Actor, grant_id: str) -> Grant:
+    async def _grant(self, actor: Actor, grant_id: str, permission: Permission) -> Grant:
         grant = await self._store.grant(grant_id)
-        if grant is None or not (actor.has_role("admin") and actor.acts_for(grant.organization_id)):
-            raise NotFound("There is no such emergency access.")
+        if grant is None:
+            raise refusal(permission)
+        require(actor, permission, organization_id=grant.organization_id, person=grant.subject)
         return grant
 
     async def _changed(self, sender: Sender, action: str, before: Grant) -> Grant:
@@ -186,10 +183,6 @@ class EmergencyAccess:
             before=None if before is None else _state(before),
             after=_state(grant),
         )
-
-
-def _may_take(actor: Actor, organization_id: str) -> bool:
-    return actor.has_role(*EMERGENCY_ROLES) and actor.acts_for(organization_id)
 
 
 def _state(grant: Grant) -> dict[str, str | int]:

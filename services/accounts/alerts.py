@@ -4,7 +4,7 @@ from typing import Final
 
 import structlog
 
-from services.accounts.members import ADMIN
+from domain.roles import Role
 from services.accounts.store import AccountStores
 from services.background import Background
 from services.mail.post import Post
@@ -28,7 +28,7 @@ class AdminAlerts:
         told, after = 0, ""
         while True:
             found = await self._stores.members.members(organization_id, after, PEOPLE_PER_PAGE)
-            admins = [each.user_id for each in found if each.role == ADMIN]
+            admins = [each.user_id for each in found if each.role == Role.ADMIN]
             for user in (await self._stores.users.users(admins)).values():
                 if user.status is UserStatus.ACTIVE:
                     self._post.send(message, user.email, user.locale)

@@ -8,6 +8,8 @@ from actors.runtime.entity import Actor
 from domain.errors import Conflict, Forbidden, NotFound
 from domain.ids import new_id
 from domain.text import check_text
+from services.access.check import require
+from services.access.policy import Permission
 from services.accounts.attempts import Attempts, second_factor
 from services.accounts.factor_codes import matching_step, new_recovery_codes, new_secret, otpauth_uri, recovery_hash
 from services.accounts.factors import SecondFactors, mfa_failed
@@ -175,8 +177,7 @@ class Enrolments:
 
     def check_may_reset(self, actor: Actor) -> None:
         """Raises `NotFound` for all but who runs the platform."""
-        if not actor.runs_platform():
-            raise NotFound("No such resource.")
+        require(actor, Permission.PLATFORM_RUN)
 
     async def user(self, user_id: str) -> UserRecord:
         """Raises `Forbidden` with code `account_required` for guests and services."""

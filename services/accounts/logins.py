@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.parties import organizations_of
 from actors.runtime.entity import Actor
 from domain.errors import Forbidden, NotFound, Unauthenticated, invalid_field
 from domain.ids import new_id
@@ -225,7 +226,7 @@ class Logins:
     async def _again(
         self, actor: Actor, proved: UserRecord, amr: tuple[str, ...], login_id: str, now_ms: int
     ) -> Opened:
-        grant = await self._grant(proved, actor.organizations[0] if actor.organizations else "")
+        grant = await self._grant(proved, next(iter(organizations_of(actor)), ""))
         await self._audit.note(Actor(proved.id), "reauthenticate", "user", proved.id)
         access = self._access(proved, grant, self._clock.now_ms(), amr, login_id, now_ms)
         return Opened(user=proved, grant=grant, access_token=access)

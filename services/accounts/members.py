@@ -1,23 +1,21 @@
 """Who has which role at an organization: its own admins say so, and the platform's."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
+from actors.parties import is_oneself
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, Forbidden, NotFound, invalid_field
+from domain.roles import ORGANIZATION_ROLES, Role
+from services.access.check import may, require
+from services.access.policy import Permission
 from services.accounts.emails import check_email
 from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
 from services.audit import Audit
 from services.lookups import Clock
-from services.tokens import ROLES
 from storage.accounts.records import MembershipRecord, UserRecord, UserStatus
-
-ADMIN: Final = "admin"
-ORGANIZATION_ROLES: Final = ROLES - {"customer", "courier"}
-"""What somebody can be at an organization; customers and couriers are so for themselves."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -32,16 +30,17 @@ class Members:
         self._audit = audit
         self._clock = clock
 
-    async def of_user(self, user_id: str) -> dict[str, tuple[str, ...]]:
-        """Roles by organization."""
+    async def of_user(self, user_id: str, *, inactive: bool = True) -> dict[str, tuple[str, ...]]:
+        """Roles by organization; `inactive`: also by those that nobody acts for."""
         found: dict[str, list[str]] = {}
         for each in await self._stores.members.memberships(user_id):
-            found.setdefault(each.organization_id, []).append(each.role)
+            if each.active or inactive:
+                found.setdefault(each.organization_id, []).append(each.role)
         return {organization_id: tuple(roles) for organization_id, roles in found.items()}
 
     async def list(self, actor: Actor, organization_id: str, after_user: str, limit: int) -> Sequence[Member]:
         """The next `limit` people, by id. Raises `NotFound` to all but its admins."""
-        _admins_only(actor, organization_id)
+        require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
         found: dict[str, list[str]] = {}
         for each in await self._stores.members.members(organization_id, after_user, limit):
             found.setdefault(each.user_id, []).append(each.role)
@@ -65,15 +64,16 @@ class Members:
 
         Raises `NotFound` (to all but admins; `user_unknown`), `Forbidden` (`own_roles`), `Invalid`.
         """
-        _admins_only(actor, organization_id)
+        require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
         if role not in ORGANIZATION_ROLES:
             raise invalid_field("role", "unknown_role", f"One of {', '.join(sorted(ORGANIZATION_ROLES))}.")
         users = self._stores.users
         user = await (users.user(user_id) if user_id else users.user_by_email(check_email(email)))
-        known = user is not None and (email or actor.runs_platform() or await self._is_member(user.id, organization_id))
+        anybody = bool(email) or may(actor, Permission.PLATFORM_RUN)
+        known = user is not None and (anybody or await self._is_member(user.id, organization_id))
         if user is None or user.status is not UserStatus.ACTIVE or not known:
             raise NotFound("Nobody with this address or id has an account.", code="user_unknown")
-        if actor.subject == user.id and not actor.runs_platform():
+        if is_oneself(actor, user.id) and not may(actor, Permission.PLATFORM_RUN):
             raise Forbidden("Another admin has to change your roles.", code="own_roles")
         membership = MembershipRecord(user_id=user.id, organization_id=organization_id, role=role)
         added = await self._stores.members.add_membership(membership, self._clock.now_ms())
@@ -92,10 +92,10 @@ class Members:
         self, actor: Actor, organization_id: str, user_id: str, role: str = "", *, correlation: str = ""
     ) -> None:
         """Take a role from somebody, or with "" all of them. Raises `NotFound`, `Conflict` (`last_admin`)."""
-        _admins_only(actor, organization_id)
+        require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
         now = self._clock.now_ms()
         held = (await self.of_user(user_id)).get(organization_id, ())
-        removed = await self._stores.members.remove_memberships(organization_id, user_id, role, ADMIN, now)
+        removed = await self._stores.members.remove_memberships(organization_id, user_id, role, Role.ADMIN, now)
         if removed is None:
             raise Conflict("Somebody has to be admin here: name another one first.", code="last_admin")
         if not removed:
@@ -124,8 +124,3 @@ class Members:
             before={"roles": sorted(before)},
             after={"roles": sorted(after)},
         )
-
-
-def _admins_only(actor: Actor, organization_id: str) -> None:
-    if not (actor.runs_platform() or (actor.has_role(ADMIN) and actor.acts_for(organization_id))):
-        raise NotFound("There is no such organization.")

@@ -6,14 +6,17 @@ from typing import Final
 import msgspec
 import structlog
 
+from actors.parties import is_oneself, organizations_of
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, Forbidden, NotFound, invalid_field
+from domain.roles import ACCOUNT_ROLES, ORGANIZATION_ROLES
 from domain.search_words import words_of
 from domain.text import check_text
 from domain.times import SECOND_MS
+from services.access.check import may, require, require_somewhere
+from services.access.policy import Permission
 from services.accounts.emails import check_email
 from services.accounts.limits import AccountLimits
-from services.accounts.members import ADMIN, ORGANIZATION_ROLES
 from services.accounts.profiles import stale
 from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
@@ -22,8 +25,6 @@ from services.lookups import Clock
 from services.mail.post import Post
 from storage.accounts.records import Changed, MembershipRecord, UserRecord, UserStatus
 
-ACCOUNT_ROLES: Final = frozenset({"customer", "courier", ADMIN})
-"""What somebody can be without an organization."""
 REASON_CHARACTERS_MAX: Final = 500
 
 _KIND: Final = "user"
@@ -65,7 +66,7 @@ class People:
         found = self._seen(actor, user, held)
         if found is None:
             raise NotFound("There is no such person.")
-        if actor.subject != user_id:
+        if not is_oneself(actor, user_id):
             await self._note(actor, (found,), READ, correlation)
         return found
 
@@ -77,8 +78,7 @@ class People:
 
         Raises `NotFound` for who has no organization, `Invalid`.
         """
-        if not (actor.runs_platform() or _works(actor)):
-            raise NotFound("No such resource.")
+        organizations = require_somewhere(actor, Permission.PEOPLE_SEARCH)
         check_text(query, "q", length_max=self._limits.search_characters_max, required=True)
         if "@" in query:
             user = await self._stores.users.user_by_email(check_email(query, "q"))
@@ -87,8 +87,7 @@ class People:
             words = words_of(query)
             if not 1 <= len(words) <= self._limits.search_words_max:
                 raise invalid_field("q", "out_of_range", f"One to {self._limits.search_words_max} words.")
-            organizations = None if actor.runs_platform() else actor.organizations
-            users = list(await self._stores.people.search(words, organizations, after_id, limit + 1))
+            users = list(await self._stores.people.search(words, organizations or None, after_id, limit + 1))
         page = users[:limit]
         held = await self._held([user.id for user in page])
         seen = [self._seen(actor, user, held.get(user.id, ())) for user in page]
@@ -110,15 +109,14 @@ class People:
 
         Raises `NotFound`, `Forbidden` (`own_roles`), `Invalid`, `Conflict` (`last_admin`), `PreconditionFailed`.
         """
-        if not (actor.runs_platform() or (organization_id and _administers(actor, organization_id))):
-            raise NotFound("There is no such person.")
+        require(actor, Permission.PERSON_SET_ROLES, organization_id=organization_id)
         found = await self.get(actor, user_id, correlation)
         known = ORGANIZATION_ROLES if organization_id else ACCOUNT_ROLES
         if not roles or not set(roles) <= known:
             raise invalid_field("roles", "unknown_role", f"One or more of {', '.join(sorted(known))}.")
         if organization_id and organization_id not in found.roles:
             raise NotFound("They have no role at this organization.")
-        if actor.subject == user_id:
+        if is_oneself(actor, user_id):
             raise Forbidden("Another admin has to change your roles.", code="own_roles")
         now, wanted = self._clock.now_ms(), sorted(set(roles))
         people = self._stores.people
@@ -146,9 +144,9 @@ class People:
 
         By the platform's admins, never oneself. Raises `NotFound`, `Forbidden` (`own_account`), `Conflict`, `Invalid`.
         """
-        self._platform_only(actor)
+        require(actor, Permission.PERSON_MANAGE)
         _check_reason(reason)
-        if actor.subject == user_id:
+        if is_oneself(actor, user_id):
             raise Forbidden("Another admin has to shut you out.", code="own_account")
         allowed = (UserStatus.ACTIVE, UserStatus.PENDING)
         await self._change(actor, user_id, allowed, UserStatus.SUSPENDED, reason, correlation)
@@ -159,7 +157,7 @@ class People:
 
         By the platform's admins. Raises `NotFound`, `Conflict`, `Invalid`.
         """
-        self._platform_only(actor)
+        require(actor, Permission.PERSON_MANAGE)
         _check_reason(reason)
         allowed = (UserStatus.SUSPENDED, UserStatus.DELETED)
         user = await self._user(user_id)
@@ -177,8 +175,7 @@ class People:
 
         Raises `NotFound`, `Conflict` (`last_admin`).
         """
-        if actor.subject != user_id:
-            self._platform_only(actor)
+        require(actor, Permission.PERSON_DELETE, person=user_id)
         allowed = (UserStatus.ACTIVE, UserStatus.SUSPENDED, UserStatus.PENDING)
         await self._change(actor, user_id, allowed, UserStatus.DELETED, "", correlation)
         user = await self._user(user_id)
@@ -190,7 +187,7 @@ class People:
 
         By the platform's admins. Raises `NotFound`, `Conflict` (`last_admin`).
         """
-        self._platform_only(actor)
+        require(actor, Permission.PERSON_MANAGE)
         if (await self._user(user_id)).status is UserStatus.DELETED:
             return
         allowed = (UserStatus.ACTIVE, UserStatus.SUSPENDED, UserStatus.PENDING)
@@ -232,7 +229,7 @@ class People:
             user_id,
             reason=reason,
             correlation=correlation,
-            purpose=OWN if actor.subject == user_id else OPERATIONS,
+            purpose=OWN if is_oneself(actor, user_id) else OPERATIONS,
             before={"status": user.status.value},
             after={"status": status.value},
         )
@@ -261,38 +258,27 @@ class People:
         """What the actor may see of somebody; None: nothing."""
         if user is None:
             return None
-        everything = actor.runs_platform() or (actor.subject == user.id and user.status is not UserStatus.DELETED)
+        person = "" if user.status is UserStatus.DELETED else user.id
+        everything = may(actor, Permission.PERSON_SEE_WHOLE, person=person)
         roles: dict[str, tuple[str, ...]] = {}
         for each in held:
-            if everything or actor.acts_for(each.organization_id):
+            if everything or may(actor, Permission.ORGANIZATION_SEE, organization_id=each.organization_id):
                 roles[each.organization_id] = (*roles.get(each.organization_id, ()), each.role)
-        whole = everything or (bool(roles) and actor.has_role(ADMIN))
-        colleague = bool(roles) and _works(actor) and user.status is UserStatus.ACTIVE
+        whole = everything or any(may(actor, Permission.PERSON_SEE_WHOLE, organization_id=each) for each in roles)
+        active = user.status is UserStatus.ACTIVE
+        colleague = active and any(may(actor, Permission.PERSON_SEE, organization_id=each) for each in roles)
         return Found(user, roles, whole) if whole or colleague else None
 
     async def _note(self, actor: Actor, found: Sequence[Found], action: str, correlation: str) -> None:
         seen = [Seen(kind=_KIND, id=each.user.id, organization_id=_where(actor, each)) for each in found] or [
-            Seen(kind=_KIND, id="", organization_id=next(iter(actor.organizations), ""))
+            Seen(kind=_KIND, id="", organization_id=next(iter(organizations_of(actor)), ""))
         ]
         await self._audit.note_all(actor, action, seen, correlation=correlation)
-
-    def _platform_only(self, actor: Actor) -> None:
-        if not actor.runs_platform():
-            raise NotFound("There is no such person.")
-
-
-def _administers(actor: Actor, organization_id: str) -> bool:
-    return actor.has_role(ADMIN) and actor.acts_for(organization_id)
-
-
-def _works(actor: Actor) -> bool:
-    """Whether they ask as somebody of an organization."""
-    return bool(actor.organizations) and actor.has_role(*ORGANIZATION_ROLES)
 
 
 def _where(actor: Actor, found: Found) -> str:
     """Whose trail this belongs to: an organization of both."""
-    return next((each for each in found.roles if actor.acts_for(each)), "")
+    return next((each for each in found.roles if each in organizations_of(actor)), "")
 
 
 def _check_reason(reason: str) -> None:

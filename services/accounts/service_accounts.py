@@ -10,19 +10,19 @@ from typing import Any
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, NotFound, invalid_field
 from domain.ids import new_id
+from domain.roles import SERVICE_ROLES
 from domain.text import check_text
+from services.access.check import require
+from services.access.policy import Permission
 from services.accounts.api_keys import Owner
 from services.accounts.key_limits import DEFAULTS, KeyLimits
 from services.accounts.key_store import KeyStore
-from services.accounts.members import ADMIN, ORGANIZATION_ROLES
 from services.accounts.revocations import Revocations
 from services.audit import Audit
 from services.lookups import Clock
 from storage.accounts.api_keys import ACTIVE, DELETED, SERVICE, ServiceAccountRecord
 
 SUSPENDED = "suspended"
-SERVICE_ROLES = ORGANIZATION_ROLES - {ADMIN}
-"""No machine decides who belongs to an organization."""
 
 
 class ServiceAccounts:
@@ -41,7 +41,7 @@ class ServiceAccounts:
         self, actor: Actor, organization_id: str, name: str, roles: Sequence[str], correlation: str = ""
     ) -> ServiceAccountRecord:
         """Raises `Invalid`, `Conflict` (`too_many_service_accounts`)."""
-        _admins_only(actor, organization_id)
+        require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
         now = self._clock.now_ms()
         service = ServiceAccountRecord(
             id=new_id(),
@@ -64,11 +64,11 @@ class ServiceAccounts:
 
     async def list(self, actor: Actor, organization_id: str, after: str, limit: int) -> Sequence[ServiceAccountRecord]:
         """The next `limit`, by id."""
-        _admins_only(actor, organization_id)
+        require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
         return await self._store.services(organization_id, after, limit)
 
     async def get(self, actor: Actor, organization_id: str, service_id: str) -> ServiceAccountRecord:
-        _admins_only(actor, organization_id)
+        require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
         service = await self._store.service(service_id)
         if service is None or service.organization_id != organization_id or service.status == DELETED:
             raise _no_service()
@@ -126,7 +126,7 @@ class ServiceAccounts:
         reason: str = "",
         correlation: str = "",
     ) -> ServiceAccountRecord:
-        _admins_only(actor, organization_id)
+        require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
         before = await self._store.service(service_id)
         changed = await self._store.change_service(organization_id, service_id, changes, self._clock.now_ms())
         if changed is None:
@@ -163,11 +163,6 @@ class ServiceAccounts:
 def _state(service: ServiceAccountRecord) -> dict[str, Any]:
     """What it is called and may do, and whether."""
     return {"name": service.name, "roles": list(service.roles), "status": service.status}
-
-
-def _admins_only(actor: Actor, organization_id: str) -> None:
-    if not (actor.runs_platform() or (actor.has_role(ADMIN) and actor.acts_for(organization_id))):
-        raise NotFound("There is no such organization.")
 
 
 def _roles(roles: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from typing import Any, Final
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, NotFound
 from domain.ids import new_id
+from services.access.check import may, refusal, require
+from services.access.policy import Permission
 from services.jobs.store import JobStore
 from services.lookups import Clock
 from storage.jobs import JobRecord
@@ -54,8 +56,9 @@ class Jobs:
 
     async def get(self, actor: Actor, job_id: str) -> JobRecord:
         found = await self._store.job(job_id)
-        if found is None or not (found.owner == actor.subject or actor.runs_platform()):
-            raise NotFound("There is no such job.")
+        if found is None:
+            raise refusal(Permission.JOB_SEE)
+        require(actor, Permission.JOB_SEE, person=found.owner)
         return found
 
     async def newest(self, kind: str, key: str) -> JobRecord | None:
@@ -63,7 +66,7 @@ class Jobs:
 
     async def list(self, actor: Actor, before_id: str, limit: int) -> Sequence[JobRecord]:
         """One's own, newest first; everybody's for who runs the platform."""
-        return await self._store.jobs("" if actor.runs_platform() else actor.subject, before_id, limit)
+        return await self._store.jobs("" if may(actor, Permission.PLATFORM_RUN) else actor.subject, before_id, limit)
 
     async def cancel(self, actor: Actor, job_id: str) -> JobRecord:
         """Raises `Conflict`: `job_ended` for one that has ended otherwise, `job_under_way` for one that must end."""

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, Protocol
 
+from actors.parties import is_oneself
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, NotFound
+from services.access.check import may, refusal, require
+from services.access.policy import Permission
 from services.audit import OPERATIONS, OWN, Audit
 from services.jobs.service import Jobs
 from services.lookups import Clock
@@ -46,7 +49,8 @@ class Privacy:
 
         For oneself, and for who runs the platform. Raises `NotFound` to all others.
         """
-        await self._check(actor, user_id)
+        require(actor, Permission.PERSON_EXPORT, person=user_id)
+        await self._check_exists(user_id)
         newest = await self.jobs.newest(export.KIND, user_id)
         if newest is not None and newest.status == "succeeded":
             found = await self._store.export(user_id, self._clock.now_ms())
@@ -58,8 +62,7 @@ class Privacy:
 
     async def download(self, actor: Actor, user_id: str, correlation: str = "") -> tuple[ExportRecord, Path]:
         """The newest export and its file, for the person only. Raises `NotFound`, also when it has expired."""
-        if actor.subject != user_id:
-            raise NotFound("There is no such export.")
+        require(actor, Permission.PERSON_DOWNLOAD, person=user_id)
         found = await self._store.export(user_id, self._clock.now_ms())
         if found is None:
             raise NotFound("There is no export that can be downloaded.")
@@ -78,25 +81,24 @@ class Privacy:
 
     async def check_erasure(self, actor: Actor, user_id: str) -> None:
         """Raises what `erase` does."""
-        if not actor.runs_platform() or not await self._store.person_exists(user_id):
-            raise NotFound("There is no such person.")
+        require(actor, Permission.PERSON_MANAGE)
+        await self._check_exists(user_id)
         if await self._store.is_held(user_id):
             raise Conflict("Something of this person must be kept.", code="legal_hold")
 
     async def retain(self, actor: Actor, *, dry_run: bool) -> JobRecord:
         """Run the rules of retention now, by who runs the platform."""
-        if not actor.runs_platform():
-            raise NotFound("There is no such job.")
+        if not may(actor, Permission.PLATFORM_RUN):
+            raise refusal(Permission.JOB_SEE)
         key = "dry_run" if dry_run else "run"
         return await self.jobs.start(retention.KIND, key, owner=actor.subject, params={"dry_run": dry_run})
 
-    async def _check(self, actor: Actor, user_id: str) -> None:
-        allowed = actor.subject == user_id or actor.runs_platform()
-        if not allowed or not await self._store.person_exists(user_id):
+    async def _check_exists(self, user_id: str) -> None:
+        if not await self._store.person_exists(user_id):
             raise NotFound("There is no such person.")
 
     async def _note(self, actor: Actor, action: str, user_id: str, correlation: str) -> None:
-        purpose = OWN if actor.subject == user_id else OPERATIONS
+        purpose = OWN if is_oneself(actor, user_id) else OPERATIONS
         await self._audit.note(actor, action, USER, user_id, correlation=correlation, purpose=purpose)
 
 

@@ -264,6 +264,12 @@ def test_joining_lines_respects_the_limit(cart):
     refused(cart, UpdateLine("2", options=()), error=Invalid)
 
 
+def test_joining_lines_respects_the_limit_that_either_knows(cart):
+    cart.do(add(quantity=2, max_quantity=3), ANNA)
+    cart.do(add(quantity=2, max_quantity=0, options=(LARGE,)), ANNA)
+    refused(cart, UpdateLine("2", options=()), error=Invalid)
+
+
 def test_lines_of_two_merchants_never_mix(cart):
     cart.do(add(), ANNA)
     for command in (add(merchant="m2"), SetMerchant("m2"), merge(other(), merchant="m2")):

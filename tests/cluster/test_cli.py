@@ -194,7 +194,7 @@ def test_a_token_is_what_the_gateways_of_the_folder_accept(capsys: pytest.Captur
     verified = issuer(Settings(data_dir=data)).verify(capsys.readouterr().out.strip())
     assert verified.actor.subject == user
     assert verified.actor.roles == ("merchant_staff", "customer")
-    assert verified.actor.acts_for(shop)
+    assert verified.actor.organizations == (shop,)
     assert abs(verified.expires - SystemClock().now_ms() / 1_000 - 60) < 5
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.runtime.entity import Actor
 from realtime.channels import shows_presence
 from realtime.codec import MSGPACK
 from realtime.limits import DEFAULTS
@@ -252,7 +253,7 @@ async def test_noise_on_the_bus_is_ignored() -> None:
 def test_presence_is_for_staff_around_clinical_things(
     channel: str, roles: tuple[str, ...], narrowed: bool, allowed: bool
 ) -> None:
-    assert shows_presence(channel, roles, narrowed=narrowed) is allowed
+    assert shows_presence(channel, Actor("somebody", roles), narrowed=narrowed) is allowed
 
 
 STEPS = st.lists(

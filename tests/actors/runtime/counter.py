@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from actors.parties import is_system
 from actors.runtime.entity import (
     Actor,
     CancelReminder,
@@ -79,7 +80,7 @@ class CounterKind(EntityKind[Counter]):
     state: ClassVar[type] = Counter
 
     def decide(self, state: Counter | None, command: Any, ctx: Context) -> Decision:
-        if state is not None and state.owner != ctx.actor.subject and not ctx.actor.has_role("system", "any"):
+        if state is not None and state.owner != ctx.actor.subject and not _rules(ctx.actor):
             raise NotFound("there is no counter with this id")
         match command:
             case Add(amount=0):
@@ -132,13 +133,17 @@ class CounterKind(EntityKind[Counter]):
         return view | {"signals": dict(signals)} if signals else view
 
     def may_read(self, state: Counter, actor: Actor) -> bool:
-        return state.owner == actor.subject or actor.has_role("system", "any")
+        return state.owner == actor.subject or _rules(actor)
 
     def index_row(self, state: Counter) -> IndexRow | None:
         return None
 
     def groups(self, state: Counter) -> tuple[str, ...]:
         return (state.group,) if state.group else ()
+
+
+def _rules(actor: Actor) -> bool:
+    return is_system(actor) or "any" in actor.roles
 
 
 KINDS = {"counter": CounterKind()}

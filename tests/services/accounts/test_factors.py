@@ -11,6 +11,8 @@ from pyotp import TOTP
 from actors.runtime.entity import Actor
 from domain.errors import AtriumError, Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 from domain.ids import new_id
+from services.access.check import may
+from services.access.policy import Permission
 from services.accounts.factor_codes import matching_step, recovery_hash
 from services.accounts.registration import NewUser
 from tests.serve.clinic import CLINIC
@@ -294,7 +296,7 @@ async def test_an_account_made_by_command_may_take_up_factors_too(people):
     )
     app = await add_app(people, made.id)
     opened = await answer(people, await asked(people, "boss@example.test"), app.code(people))
-    assert people.tokens.verify(opened.access_token).actor.runs_platform()
+    assert may(people.tokens.verify(opened.access_token).actor, Permission.PLATFORM_RUN)
 
 
 @given(

@@ -3,7 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from actors.room_status import TRANSITIONS, Party, RoomStatus
+from actors.parties import Party
+from actors.room_status import TRANSITIONS, RoomStatus
 from realtime.client.errors import StoreError
 from tests.simulation.tablets.book import Body
 
