@@ -128,9 +128,7 @@ class GatewayRuntime:
         rooms = OneRoomPerVisit(self.client, self.location_store)
         self.rooms = Rooms(rooms, self.location_store, self.locations, self.history)
         self.audit = Audit(self.audit_store, self.clock)
-        self.organizations = Organizations(
-            self.organization_store, self.audit, self.clock, self._organization_changed
-        )
+        self.organizations = Organizations(self.organization_store, self.audit, self.clock, self._organization_changed)
         proofs = Proofs(self.tokens, self._has_factors)
         if self.emergency_store is not None:
             self.emergency = EmergencyAccess(

@@ -1,13 +1,14 @@
 """What the clinic's use-cases keep in the tables of `storage`, in this floor's terms: see `services.stores`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from services.audit import Event, EventFilter, Verified
 from services.document_listings import DocumentEntry, DocumentFilter
 from services.listings import Place
-from services.organizations import Organization
+from services.organizations import Organization, OrganizationFilter
 from services.session_listings import ListedSession, SessionFilter
 from services.stores import reachable
 from storage.audit import AuditFilter, AuditRecord, AuditTables
@@ -16,6 +17,7 @@ from storage.crypto import KeyRing
 from storage.db import Database
 from storage.documents import DocumentFilter as RecordFilter
 from storage.documents import DocumentTables
+from storage.organizations import OrganizationFilter as RecordedFilter
 from storage.organizations import OrganizationRecord, OrganizationTables
 from storage.sessions import SessionFilter as SessionRecordFilter
 from storage.sessions import SessionTables
@@ -95,8 +97,29 @@ class OrganizationStore:
     async def organization(self, organization_id: str) -> Organization | None:
         async with reachable():
             found = await self._tables.organization(organization_id)
-        return None if found is None else Organization(**msgspec.structs.asdict(found))
+        return None if found is None else _organization(found)
+
+    async def organizations(self, wanted: OrganizationFilter, after_id: str, limit: int) -> Sequence[Organization]:
+        asked = RecordedFilter(**msgspec.structs.asdict(wanted))
+        async with reachable():
+            return [_organization(one) for one in await self._tables.organizations(asked, after_id, limit)]
 
     async def add_organization(self, organization: Organization) -> bool:
         async with reachable():
             return await self._tables.add(OrganizationRecord(**msgspec.structs.asdict(organization)))
+
+    async def change_organization(
+        self, organization_id: str, changes: Mapping[str, Any], *, expected: int
+    ) -> tuple[Organization, Organization] | None:
+        async with reachable():
+            found = await self._tables.change(organization_id, changes, expected=expected)
+        return None if found is None else (_organization(found[0]), _organization(found[1]))
+
+    async def set_active(self, organization_id: str, *, active: bool, now_ms: int) -> Organization | None:
+        async with reachable():
+            found = await self._tables.set_active(organization_id, active=active, now_ms=now_ms)
+        return None if found is None else _organization(found)
+
+
+def _organization(record: OrganizationRecord) -> Organization:
+    return Organization(**msgspec.structs.asdict(record))

@@ -37,6 +37,9 @@ class MerchantCache:
     async def merchant(self, merchant_id: str) -> Merchant | None:
         return await self._lookups.get(merchant_id)
 
+    def forget(self, merchant_id: str) -> None:
+        self._lookups.forget(merchant_id)
+
     async def _fetch(self, ids: Sequence[str]) -> dict[str, Merchant]:
         found = {id_: await self._source.merchant(id_) for id_ in ids}
         return {id_: merchant for id_, merchant in found.items() if merchant is not None}

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NotFound, invalid_field
 from storage.db import Database
 from storage.models import Organization, Product
 
@@ -95,11 +95,17 @@ class CatalogTables:
     async def add_product(self, product: ProductRecord) -> bool:
         """False, and nothing written, when the id is taken.
 
-        Raises `Conflict` `sku_taken` for a used SKU, `NotFound` for an unknown merchant.
+        Raises `Conflict` `sku_taken` for a used SKU, `NotFound` for an unknown merchant, `Invalid` when that sells in
+        another currency by now.
         """
         statement = insert(Product).values(_values(product)).on_conflict_do_nothing(index_elements=["id"])
+        # Whoever gives the merchant another currency waits for this, and sees the product.
+        sells_in = select(Organization.currency).where(Organization.id == product.merchant_id)
         try:
             async with self._database.session() as session:
+                currency = await session.scalar(sells_in.with_for_update(read=True, key_share=True))
+                if currency not in {None, product.currency}:
+                    raise invalid_field("price.currency", "currency_mismatch", f"The merchant sells in {currency}.")
                 return (await session.execute(statement.returning(Product.id))).first() is not None
         except IntegrityError as error:
             raise _meaning(error) from error
@@ -131,6 +137,8 @@ class CatalogTables:
                 statement = insert(table).values(rows[start : start + _BATCH_ROWS])
                 changes: dict[str, Any] = {name: statement.excluded[name] for name in rows[0] if name != "id"}
                 changes["updated_at"] = func.now()
+                if table is Organization:
+                    changes["version"] = Organization.version + 1
                 await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changes))
 
     async def _products(self, query: Select[Any]) -> list[ProductRecord]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.errors import Conflict, NotFound
 from storage.db import Database
-from storage.models import Location, Room
+from storage.models import Location, Organization, Room
 
 
 class LocationRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,11 @@ class CityRecord(msgspec.Struct, frozen=True):
 
 _LOCATION_COLUMNS = [getattr(Location, name) for name in LocationRecord.__struct_fields__]
 _ROOM_COLUMNS = [Room.id, Room.location_id, Room.name, Room.kind, Room.closed_at.is_not(None).label("closed")]
+_PUBLIC = (
+    Location.closed_at.is_(None),
+    exists().where(Organization.id == Location.organization_id, Organization.active),
+)
+"""Locations that everybody is told of."""
 
 
 class LocationTables:
@@ -99,14 +104,14 @@ class LocationTables:
 
     async def countries(self) -> list[CountryRecord]:
         """Where there are open locations, by code."""
-        query = select(Location.country, func.count()).where(Location.closed_at.is_(None))
+        query = select(Location.country, func.count()).where(*_PUBLIC)
         async with self._database.session() as session:
             found = await session.execute(query.group_by(Location.country).order_by(Location.country))
             return [CountryRecord(country, count) for country, count in found]
 
     async def cities(self, country: str) -> list[CityRecord]:
         """Of a country, by name."""
-        query = select(Location.city, func.count()).where(Location.closed_at.is_(None), Location.country == country)
+        query = select(Location.city, func.count()).where(*_PUBLIC, Location.country == country)
         async with self._database.session() as session:
             found = await session.execute(query.group_by(Location.city).order_by(Location.city))
             return [CityRecord(city, count) for city, count in found]

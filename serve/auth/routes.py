@@ -196,7 +196,7 @@ async def get_session(call: Call) -> Answer:
         user = shown.user_shown(await accounts.profiles.get(call.actor.subject))
     except NotFound:
         user = None  # a guest
-    held = {} if user is None else await accounts.members.of_user(call.actor.subject)
+    held = {} if user is None else await accounts.members.of_user(call.actor.subject, inactive=False)
     return json_answer(
         shown.ShownSession(
             subject=call.actor.subject,

@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serve.platform.schemas import Body, Currency, Query, UuidText
+from serve.platform.schemas import Body, Currency, PageQuery, Query, UuidText
 from services.accounts.emails import EMAIL_CHARACTERS_MAX
 from services.locations import NAME_LENGTH_MAX
+from services.organizations import REASON_CHARACTERS_MAX
 
 Kind = Literal["merchant", "clinic", "organizer"]
+Status = Literal["active", "inactive"]
 Text = Annotated[str, StringConstraints(max_length=NAME_LENGTH_MAX)]
 
 
@@ -30,6 +32,23 @@ class CreateOrganization(Body):
     time_zone: str = Field("UTC", min_length=1, max_length=64, description="IANA time zone.")
 
 
+class PutOrganization(Body):
+    """In the place of what was said before; `kind` and `currency` left out: as they are."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Skin Studio", "city": "Zürich", "country": "CH", "time_zone": "Europe/Zurich"}]
+        }
+    )
+
+    name: str = Field(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"\S")
+    city: Text = ""
+    country: str = Field("", pattern=r"^([A-Z]{2})?$", description="ISO 3166-1 alpha-2.")
+    time_zone: str = Field("UTC", min_length=1, max_length=64, description="IANA time zone.")
+    kind: Kind | None = Field(None, description="Another one only while there are no products, locations or fees.")
+    currency: Currency | None = Field(None, description="Likewise.")
+
+
 class Organization(BaseModel):
     """What is empty is left out."""
 
@@ -37,9 +56,29 @@ class Organization(BaseModel):
     kind: Kind
     name: str
     currency: str
+    status: Status = Field(description="`inactive`: nobody acts for it.")
     city: str | None = None
     country: str | None = None
     time_zone: str | None = Field(None, description="Left out: UTC.")
+
+
+class OrganizationPage(BaseModel):
+    items: list[Organization]
+    next_cursor: str | None = None
+
+
+class OrganizationList(PageQuery):
+    kind: Kind | None = None
+    status: Status | None = None
+    q: str = Field("", max_length=NAME_LENGTH_MAX, description="Found anywhere in the name, in either case.")
+
+
+class Reason(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The contract has ended."}]})
+
+    reason: str = Field(
+        min_length=1, max_length=REASON_CHARACTERS_MAX, pattern=r"\S", description="For the audit trail."
+    )
 
 
 Role = Literal["merchant_staff", "provider", "front_desk", "organizer", "billing", "admin"]

@@ -21,14 +21,18 @@ def grant_for(
     """For themselves, or for an organization and all others at which they have exactly the same roles.
 
     Every role in a token holds at each of its organizations, so a token never joins organizations with different
-    ones. Raises `Forbidden` with code `not_a_member`.
+    ones, and none is of an organization that is not active. Raises `Forbidden` (`not_a_member`,
+    `organization_inactive`).
     """
     if not organization_id:
         return Grant(user.roles)
     held: dict[str, set[str]] = {}
     for each in memberships:
-        held.setdefault(each.organization_id, set()).add(each.role)
+        if each.active:
+            held.setdefault(each.organization_id, set()).add(each.role)
     roles = held.get(organization_id)
+    if roles is None and any(each.organization_id == organization_id for each in memberships):
+        raise Forbidden("Nobody acts for this organization at the moment.", code="organization_inactive")
     if roles is None:
         raise Forbidden("You have no role at this organization.", code="not_a_member")
     same = [other for other, others in sorted(held.items()) if others == roles and other != organization_id]

@@ -1,9 +1,9 @@
 """Who has which role at which organization, in Postgres. Every method is one transaction."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import Select, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +13,15 @@ from storage.db import Database
 from storage.models import Membership, Organization, User
 from storage.times import from_ms
 
+MEMBERSHIPS: Final[Select[*tuple[Any, ...]]] = select(
+    Membership.user_id, Membership.organization_id, Membership.role, Organization.active
+).join(Organization, Organization.id == Membership.organization_id)
+
+
+async def read_memberships(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> Sequence[MembershipRecord]:
+    """What `MEMBERSHIPS`, narrowed down, finds."""
+    return [MembershipRecord(**row._mapping) for row in await session.execute(query)]  # noqa: SLF001
+
 
 class MembershipTables:
     """`services.accounts.store.MembershipStore`."""
@@ -21,8 +30,9 @@ class MembershipTables:
         self._database = database
 
     async def memberships(self, user_id: str) -> Sequence[MembershipRecord]:
-        query = select(Membership).where(Membership.user_id == user_id)
-        return await self._read(query.order_by(Membership.organization_id, Membership.role))
+        query = MEMBERSHIPS.where(Membership.user_id == user_id)
+        async with self._database.session() as session:
+            return await read_memberships(session, query.order_by(Membership.organization_id, Membership.role))
 
     async def members(self, organization_id: str, after_user: str, limit: int) -> Sequence[MembershipRecord]:
         """Of the next `limit` people, all their roles there."""
@@ -33,15 +43,16 @@ class MembershipTables:
             .order_by(Membership.user_id)
             .limit(limit)
         )
-        query = select(Membership).where(
+        query = MEMBERSHIPS.where(
             Membership.organization_id == organization_id, Membership.user_id.in_(people.scalar_subquery())
         )
-        return await self._read(query.order_by(Membership.user_id, Membership.role))
+        async with self._database.session() as session:
+            return await read_memberships(session, query.order_by(Membership.user_id, Membership.role))
 
     async def add_membership(self, membership: MembershipRecord, now_ms: int) -> bool | None:
         """False when it was there before, None when there is no such organization."""
         values = {
-            **{name: getattr(membership, name) for name in MembershipRecord.__struct_fields__},
+            **{name: getattr(membership, name) for name in ("user_id", "organization_id", "role")},
             "created_at": from_ms(now_ms),
         }
         statement = insert(Membership).values(values).on_conflict_do_nothing().returning(Membership.role)
@@ -74,13 +85,6 @@ class MembershipTables:
                 await _changed(session, user_id)
                 await write_revocations(session, [up_to(user_id, Ending.OUTDATED, now_ms)])
             return len(removed)
-
-    async def _read(self, query: Any) -> Sequence[MembershipRecord]:
-        async with self._database.session() as session:
-            rows = (await session.scalars(query)).all()
-        return [
-            MembershipRecord(user_id=row.user_id, organization_id=row.organization_id, role=row.role) for row in rows
-        ]
 
 
 async def _changed(session: AsyncSession, user_id: str) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSQUERY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.accounts.lookup import Vault
+from storage.accounts.memberships import MEMBERSHIPS, read_memberships
 from storage.accounts.profiles import Profile, blind_words, put_words, seal_profile
 from storage.accounts.records import Changed, MembershipRecord, PositionRecord, UserRecord, UserStatus
 from storage.accounts.revocations import Ending, end_logins, up_to, write_revocations
@@ -88,13 +89,10 @@ class PeopleTables:
         return [await user_record(self._vault, row) for row in rows]
 
     async def memberships(self, user_ids: Sequence[str]) -> Sequence[MembershipRecord]:
-        query = select(Membership).where(Membership.user_id.in_(user_ids))
+        query = MEMBERSHIPS.where(Membership.user_id.in_(user_ids))
         order = (Membership.user_id, Membership.organization_id, Membership.role)
         async with self._database.session() as session:
-            rows = (await session.scalars(query.order_by(*order))).all()
-        return [
-            MembershipRecord(user_id=row.user_id, organization_id=row.organization_id, role=row.role) for row in rows
-        ]
+            return await read_memberships(session, query.order_by(*order))
 
     async def set_status(
         self, user_id: str, allowed: Sequence[UserStatus], status: UserStatus, *, expected: int, now_ms: int

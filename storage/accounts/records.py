@@ -58,9 +58,12 @@ class PositionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MembershipRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`active`: whether the organization is; if not, the role gives nothing."""
+
     user_id: str
     organization_id: str
     role: str
+    active: bool = True
 
 
 class LoginRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,10 @@ from storage.models.base import Base, Big, Id, Int, Json, Label, Moment
 
 
 class Organization(Base):
-    """A merchant, clinic or organizer, and its terms of sale."""
+    """A merchant, clinic or organizer, and its terms of sale. While it is not `active` nobody acts for it.
+
+    `version` rises with each change of what is shown of it.
+    """
 
     __tablename__ = "organizations"
     __table_args__ = (
@@ -28,6 +31,7 @@ class Organization(Base):
     delivery_fee_minor: Mapped[Big] = mapped_column(server_default=text("0"))
     minimum_order_minor: Mapped[Big] = mapped_column(server_default=text("0"))
     active: Mapped[bool] = mapped_column(server_default=text("true"))
+    version: Mapped[Big] = mapped_column(server_default=text("1"))
     created_at: Mapped[Moment] = mapped_column(server_default=text("now()"))
     updated_at: Mapped[Moment] = mapped_column(server_default=text("now()"))
 

@@ -1,18 +1,18 @@
 """Clinics in memory: locations, rooms and the audit trail without a database."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NotFound, PreconditionFailed
 from domain.ids import new_id
 from services.audit import Event, EventFilter, Verified
 from services.document_listings import DocumentEntry, DocumentFilter
 from services.listings import Place
 from services.locations import City, Country, Location, Room
-from services.organizations import Organization
+from services.organizations import Organization, OrganizationFilter
 from services.session_listings import ListedSession, SessionFilter
 from storage.journal.memory import MemoryStore
 
@@ -137,11 +137,14 @@ class MemoryAudit:
 
 
 class MemoryOrganizations:
-    """`services.organizations.OrganizationStore`; `known` is shared with the locations."""
+    """`services.organizations.OrganizationStore`; `known` is shared with the locations, `inactive` with accounts and
+    the catalog. What is `used` keeps its kind and currency."""
 
-    def __init__(self, known: set[str]) -> None:
+    def __init__(self, known: set[str], inactive: set[str] | None = None) -> None:
         self.organizations_by_id: dict[str, Organization] = {}
+        self.used: set[str] = set()
         self._known = known
+        self._inactive = set() if inactive is None else inactive
 
     async def organization(self, organization_id: str) -> Organization | None:
         return self.organizations_by_id.get(organization_id)
@@ -149,6 +152,41 @@ class MemoryOrganizations:
     async def add_organization(self, organization: Organization) -> bool:
         self._known.add(organization.id)
         return self.organizations_by_id.setdefault(organization.id, organization) is organization
+
+    async def organizations(self, wanted: OrganizationFilter, after_id: str, limit: int) -> Sequence[Organization]:
+        found = [
+            one
+            for one in sorted(self.organizations_by_id.values(), key=lambda one: one.id)
+            if one.id > after_id
+            and (wanted.ids is None or one.id in wanted.ids)
+            and wanted.kind in {"", one.kind}
+            and wanted.active in {None, one.active}
+            and wanted.text.lower() in one.name.lower()
+        ]
+        return found[:limit]
+
+    async def change_organization(
+        self, organization_id: str, changes: Mapping[str, Any], *, expected: int
+    ) -> tuple[Organization, Organization] | None:
+        before = self.organizations_by_id.get(organization_id)
+        if before is None:
+            return None
+        if expected not in {-1, before.version}:
+            raise PreconditionFailed("It was changed.", extra={"current_version": before.version})
+        after = msgspec.structs.replace(before, **changes, version=before.version + 1)
+        if organization_id in self.used and (after.kind, after.currency) != (before.kind, before.currency):
+            raise Conflict("It is in use.", code="organization_in_use")
+        self.organizations_by_id[organization_id] = after
+        return before, after
+
+    async def set_active(self, organization_id: str, *, active: bool, now_ms: int) -> Organization | None:
+        before = self.organizations_by_id.get(organization_id)
+        if before is None or before.active == active:
+            return None
+        (self._inactive.discard if active else self._inactive.add)(organization_id)
+        after = msgspec.structs.replace(before, active=active, version=before.version + 1)
+        self.organizations_by_id[organization_id] = after
+        return after
 
 
 class MemorySessions:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from actors.kinds import KINDS
@@ -76,9 +77,10 @@ class ManualClock:
 
 
 class MemoryCatalog:
-    """`services.catalog.CatalogStore`; counts product queries."""
+    """`services.catalog.CatalogStore`; counts product queries. Nobody sells at what is `inactive`."""
 
-    def __init__(self) -> None:
+    def __init__(self, inactive: set[str] | None = None) -> None:
+        self._inactive = set() if inactive is None else inactive
         self.merchants_by_id = {
             MERCHANT: Merchant(
                 id=MERCHANT, name="Corner", currency="EUR", city="Berlin", country="DE", delivery_fee_minor=290
@@ -114,7 +116,8 @@ class MemoryCatalog:
         return {each: self.products_by_id[each] for each in ids if each in self.products_by_id}
 
     async def merchant(self, merchant_id: str) -> Merchant | None:
-        return self.merchants_by_id.get(merchant_id)
+        found = self.merchants_by_id.get(merchant_id)
+        return None if found is None else msgspec.structs.replace(found, active=merchant_id not in self._inactive)
 
     async def currency(self, organization_id: str) -> str:
         if organization_id == CLINIC:
@@ -123,7 +126,8 @@ class MemoryCatalog:
         return "" if merchant is None else merchant.currency
 
     async def merchants(self, city: str, country: str, after_id: str, limit: int) -> Sequence[Merchant]:
-        found = sorted(self.merchants_by_id.values(), key=lambda one: one.id)
+        open_ = [one for one in self.merchants_by_id.values() if one.id not in self._inactive]
+        found = sorted(open_, key=lambda one: one.id)
         matching = [one for one in found if city in {"", one.city} and country in {"", one.country}]
         return [one for one in matching if one.id > after_id][:limit]
 
@@ -321,13 +325,14 @@ async def open_house(
     clock, store = ManualClock(), MemoryStore()
     journal = MemoryJournal(store)
     async with LocalRuntime(journal, journal, kinds, clock=clock, tracer=tracer) as local:
-        catalog, dead_letters, locations = MemoryCatalog(), MemoryDeadLetters(), MemoryLocations(store)
+        inactive: set[str] = set()
+        catalog, dead_letters, locations = MemoryCatalog(inactive), MemoryDeadLetters(), MemoryLocations(store)
         gateway = GatewayRuntime(
             gateway_id="gateway-1",
             client=wrap(local.client),
             catalog_store=catalog,
             location_store=locations,
-            organization_store=MemoryOrganizations(locations.organizations),
+            organization_store=MemoryOrganizations(locations.organizations, inactive),
             listings=MemoryListings(store),
             session_listings=MemorySessions(store),
             document_listings=MemoryDocuments(store),
@@ -344,7 +349,7 @@ async def open_house(
             tracer=tracer,
         )
         mail = Mailbox()
-        stores = memory_stores({CLINIC, OTHER_CLINIC, MERCHANT, OTHER_MERCHANT})
+        stores = memory_stores({CLINIC, OTHER_CLINIC, MERCHANT, OTHER_MERCHANT}, inactive)
         accounts = gateway.accounts = make_accounts(stores, gateway.tokens, clock, gateway.audit, mail)
         provider, identities = ScriptedProvider(clock), MemoryIdentities(stores)
         outgoing = Outgoing(transport=httpx.MockTransport(provider.handle))

@@ -96,7 +96,11 @@ PROBES: Final[dict[str, Probe]] = {
     "PUT /products/{product_id}": Probe(("product",), {**_PRODUCT, "name": "Bread", "sku": "B1"}),
     # organizations, locations, rooms
     "POST /organizations": Probe((), {"id": CLINIC, "name": "Clinic", "kind": "clinic"}),
+    "GET /organizations": Probe(("organization",)),
     "GET /organizations/{organization_id}": Probe(("organization",)),
+    "PUT /organizations/{organization_id}": Probe(("organization",), {"name": "Skin Studio"}),
+    "POST /organizations/{organization_id}/deactivate": Probe(("organization",), _REASON),
+    "POST /organizations/{organization_id}/reactivate": Probe(("inactive_organization",), _REASON),
     "GET /organizations/{organization_id}/members": Probe(("member",)),
     "POST /organizations/{organization_id}/members": Probe(
         ("accounts",), {"email": address_of(BOB), "role": "provider"}

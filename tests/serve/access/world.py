@@ -105,6 +105,11 @@ class World:
         clinic = Organization(id=CLINIC, kind="clinic", name="Clinic", currency="EUR")
         await self.house.gateway.organization_store.add_organization(clinic)
 
+    async def _inactive_organization(self) -> None:
+        await self.make("organization")
+        await self.done(PLATFORM, "POST", f"/organizations/{CLINIC}/deactivate", {"reason": "left us"})
+        self.house.clock.advance(seconds=1)  # so that tokens of its people are not those of before
+
     async def _location(self) -> None:
         self.ids["location_id"] = new_id()
         site = Location(

@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import insert
 
 from services.accounts.accounts import postgres_stores
 from services.audit import Audit
+from services.clinic_stores import OrganizationStore
+from services.organizations import Organization
 from services.tokens import Tokens
 from storage.crypto import KeyRing
 from storage.db import Database
-from storage.models import Organization
-from tests.serve.clinic import CLINIC, OTHER_CLINIC, MemoryAudit
+from tests.serve.clinic import CLINIC, OTHER_CLINIC, MemoryAudit, MemoryOrganizations
 from tests.serve.house import SIGNING_KEY, ManualClock
 from tests.services.accounts.memory import memory_stores
 from tests.services.accounts.people import Mailbox, People, make_accounts
@@ -26,18 +26,21 @@ def url(request) -> str:
 @pytest.fixture
 async def people(url) -> AsyncIterator[People]:
     database = None
+    clinics = [Organization(id=id_, kind="clinic", name="Clinic", currency="EUR") for id_ in (CLINIC, OTHER_CLINIC)]
     if not url:
-        stores = memory_stores({CLINIC, OTHER_CLINIC})
+        inactive: set[str] = set()
+        stores = memory_stores({CLINIC, OTHER_CLINIC}, inactive)
+        organizations = MemoryOrganizations(set(), inactive)
     else:
         database = Database(url)
-        async with database.session() as session:
-            for id_ in (CLINIC, OTHER_CLINIC):
-                await session.execute(insert(Organization).values(id=id_, kind="clinic", name="C", currency="EUR"))
+        organizations = OrganizationStore(database)
         stores = postgres_stores(database, KeyRing.ephemeral())
+    for clinic in clinics:
+        await organizations.add_organization(clinic)
     clock, trail, mail = ManualClock(), MemoryAudit(), Mailbox()
     tokens = Tokens(clock, signing=SIGNING_KEY)
     accounts = make_accounts(stores, tokens, clock, Audit(trail, clock), mail)
-    yield People(accounts, stores, clock, mail, tokens, trail)
+    yield People(accounts, stores, clock, mail, tokens, trail, organizations)
     await accounts.close()
     if database is not None:
         await database.close()

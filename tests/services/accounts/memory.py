@@ -215,18 +215,19 @@ class MemoryUsers:
 
 
 class MemoryMembers:
-    def __init__(self, organizations: set[str], revocations: MemoryRevocations) -> None:
+    def __init__(self, organizations: set[str], inactive: set[str], revocations: MemoryRevocations) -> None:
         self.organizations = organizations
+        self.inactive = inactive
         self.revocations = revocations
         self.rows: set[tuple[str, str, str]] = set()
 
     async def memberships(self, user_id: str) -> Sequence[MembershipRecord]:
-        return [_membership(row) for row in sorted(self.rows, key=lambda row: row[1:]) if row[0] == user_id]
+        return [self._membership(row) for row in sorted(self.rows, key=lambda row: row[1:]) if row[0] == user_id]
 
     async def members(self, organization_id: str, after_user: str, limit: int) -> Sequence[MembershipRecord]:
         there = sorted(row for row in self.rows if row[1] == organization_id and row[0] > after_user)
         people = sorted({row[0] for row in there})[:limit]
-        return [_membership(row) for row in there if row[0] in people]
+        return [self._membership(row) for row in there if row[0] in people]
 
     async def add_membership(self, membership: MembershipRecord, now_ms: int) -> bool | None:
         if membership.organization_id not in self.organizations:
@@ -249,15 +250,16 @@ class MemoryMembers:
             self.revocations.rows.append(up_to(user_id, Ending.OUTDATED, now_ms))
         return len(gone)
 
+    def _membership(self, row: tuple[str, str, str]) -> MembershipRecord:
+        active = row[1] not in self.inactive
+        return MembershipRecord(user_id=row[0], organization_id=row[1], role=row[2], active=active)
 
-def memory_stores(organizations: set[str]) -> AccountStores:
+
+def memory_stores(organizations: set[str], inactive: set[str] | None = None) -> AccountStores:
+    inactive = set() if inactive is None else inactive
     revocations = MemoryRevocations()
     factors = MemoryFactors()
-    users, members = MemoryUsers(revocations.logins, factors), MemoryMembers(organizations, revocations)
+    users, members = MemoryUsers(revocations.logins, factors), MemoryMembers(organizations, inactive, revocations)
     people = MemoryPeople(users, members)
-    keys = MemoryKeys(organizations, revocations.rows)
+    keys = MemoryKeys(organizations, inactive, revocations.rows)
     return AccountStores(users, revocations.logins, members, people, revocations, keys, factors)
-
-
-def _membership(row: tuple[str, str, str]) -> MembershipRecord:
-    return MembershipRecord(user_id=row[0], organization_id=row[1], role=row[2])

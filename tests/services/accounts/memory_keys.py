@@ -10,9 +10,9 @@ from storage.accounts.revocations import Ending, Revocation, for_ever, up_to
 
 
 class MemoryKeys:
-    def __init__(self, organizations: set[str], rows: list[Revocation]) -> None:
+    def __init__(self, organizations: set[str], inactive: set[str], rows: list[Revocation]) -> None:
         self.organizations = organizations
-        self.closed: set[str] = set()
+        self.inactive = inactive
         self.rows = rows
         self.by_id: dict[str, ApiKeyRecord] = {}
         self.hashes: dict[bytes, str] = {}
@@ -88,7 +88,7 @@ class MemoryKeys:
         return self.by_service[service_id]
 
     async def organization_active(self, organization_id: str) -> bool:
-        return organization_id in self.organizations - self.closed
+        return organization_id in self.organizations - self.inactive
 
     def _change(self, key_id: str, **fields: object) -> None:
         self.by_id[key_id] = msgspec.structs.replace(self.by_id[key_id], **fields)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from typing import Any
 
 from pwdlib.hashers.argon2 import Argon2Hasher
 
@@ -11,6 +12,7 @@ from services.accounts.passwords import Passwords
 from services.accounts.registration import NewUser
 from services.accounts.store import AccountStores
 from services.audit import Audit
+from services.organizations import OrganizationStore
 from services.tokens import Clock, Tokens
 from tests.serve.clinic import MemoryAudit
 
@@ -60,10 +62,17 @@ def make_accounts(stores: AccountStores, tokens: Tokens, clock: Clock, audit: Au
 class People:
     accounts: Accounts
     stores: AccountStores
-    clock: object
+    clock: Any
     mail: Mailbox
     tokens: Tokens
     trail: MemoryAudit
+    organizations: OrganizationStore
+
+    async def set_active(self, organization_id: str, *, active: bool) -> None:
+        """As `services.organizations` does it, after whom accounts are told."""
+        assert await self.organizations.set_active(organization_id, active=active, now_ms=self.clock.now_ms())
+        if not active:
+            await self.accounts.revocations.outdate(organization_id)
 
     async def settled(self) -> None:
         await self.accounts.background.settled()

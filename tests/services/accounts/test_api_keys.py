@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
 
 from actors.runtime.entity import Actor
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
@@ -17,7 +16,6 @@ from services.accounts.key_limits import DEFAULTS
 from services.accounts.revocations import Revocations
 from services.revocation_list import RevocationList
 from storage.accounts.records import MembershipRecord
-from storage.models import Organization
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.services.accounts.memory_keys import MemoryKeys
 
@@ -292,11 +290,8 @@ async def test_suspended_changed_and_deleted_service_accounts(people):
 async def test_service_accounts_stop_with_their_organization(people):
     _, key = await machine(people)
     assert await refusal(people, key) == ""
-    if isinstance(people.stores.keys, MemoryKeys):
-        people.stores.keys.closed.add(CLINIC)
-    else:
-        async with people.stores.keys._database.session() as session:
-            await session.execute(update(Organization).where(Organization.id == CLINIC).values(active=False))
-    await people.accounts.revocations.outdate(CLINIC)
+    await people.set_active(CLINIC, active=False)
     people.clock.advance(seconds=0.001)
     assert await refusal(people, key) == "token_revoked"
+    await people.set_active(CLINIC, active=True)
+    assert await refusal(people, key) == ""
