@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from actors import cart, document_status, order_status, room_status
+from actors import document_status, room_status
 from actors.parties import Parties, Party
 
 
@@ -27,15 +27,12 @@ class Permission(StrEnum):
     LOCATION_MANAGE = "location.manage"
     MERCHANT_CREATE = "merchant.create"
     MERCHANT_RUN = "merchant.run"
-    CART_SEE = "cart.see"
-    ORDER_SEE = "order.see"
     ORDER_SHARE = "order.share"
     ORDERS_OF_PERSON = "orders.of_person"
     ORDERS_OF_MERCHANT = "orders.of_merchant"
     ORDERS_OF_COURIER = "orders.of_courier"
     ROOM_SEE = "room.see"
     ROOMS_HELD = "rooms.held"
-    SESSION_SEE = "session.see"
     SESSION_KEEP = "session.keep"
     DOCUMENT_SEE = "document.see"
     DOCUMENT_WRITE = "document.write"
@@ -89,8 +86,6 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.LOCATION_MANAGE: _rule(_P.ADMIN, refusal="There is no such location."),
     Permission.MERCHANT_CREATE: _rule(_P.PLATFORM, refusal=_NOTHING),
     Permission.MERCHANT_RUN: _rule(_P.MERCHANT, *_ADMINS, refusal="There is no such merchant."),
-    Permission.CART_SEE: Rule(cart.SEES, "There is no such cart."),
-    Permission.ORDER_SEE: Rule(order_status.SEES, "There is no such order."),
     Permission.ORDER_SHARE: _rule(
         _P.OWNER, _P.MERCHANT, refusal="Only the customer and the merchant share an order.", forbidden=True
     ),
@@ -99,7 +94,6 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.ORDERS_OF_COURIER: _rule(_P.COURIER, _P.PLATFORM, refusal=_ORDERS),
     Permission.ROOM_SEE: Rule(room_status.SEES, "There is no such room."),
     Permission.ROOMS_HELD: _rule(_P.OWNER, refusal=_CHANNEL),
-    Permission.SESSION_SEE: Rule(room_status.SEES | {_P.OWNER}, "There is no such session."),
     Permission.SESSION_KEEP: Rule(room_status.SEES, "Provider sessions are for the people of a clinic.", True),
     Permission.DOCUMENT_SEE: Rule(document_status.SEES, "There is no such document."),
     Permission.DOCUMENT_WRITE: _rule(

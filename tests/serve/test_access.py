@@ -7,8 +7,9 @@ from starlette.routing import Route, WebSocketRoute
 
 from serve.app import NOUNS, create_app
 from tests.serve.access import operations, routes
-from tests.serve.access.page import SECTIONS, policy, sockets
+from tests.serve.access.page import SECTIONS, policy, sockets, table
 from tests.serve.access.people import PEOPLE
+from tests.serve.access.permissions import TABLES
 from tests.serve.access.walk import walk
 from tests.serve.house import House
 
@@ -54,6 +55,11 @@ def test_nothing_is_allowed_at_a_foreign_organization_that_is_not_open_to_everyb
         for name, row in rows.items():
             foreign = {row[one.column, one.side] for one in PEOPLE if one.side == "foreign" and one.column != "courier"}
             assert "yes" not in foreign or row["customer", "foreign"] == "yes", name
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_the_page_has_the_table_that_the_code_goes_by(heading: str) -> None:
+    assert table(heading) == TABLES[heading][1], "run python -m tests.serve.access, and read what it changes"
 
 
 async def test_what_is_not_routed_is_unknown_to_everybody(house: House) -> None:

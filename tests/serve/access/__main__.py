@@ -4,11 +4,14 @@ import asyncio
 
 import structlog
 
-from tests.serve.access.page import SECTIONS, written
+from tests.serve.access.page import SECTIONS, write_table, written
+from tests.serve.access.permissions import TABLES
 from tests.serve.access.walk import walk
 
 
 async def _write() -> None:
+    for heading, (head, rows) in TABLES.items():
+        write_table(heading, head, rows)
     for section, (_, probes) in SECTIONS.items():
         written(section, {name: await walk(section, name, {}) for name in probes})
 

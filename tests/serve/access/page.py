@@ -39,11 +39,22 @@ def sockets() -> dict[str, str]:
 def written(section: str, rows: Mapping[str, Row]) -> None:
     """Put a table of these rows in the place of the section's."""
     head = ["", *(column.replace("_", " ") for column in COLUMNS)]
-    lines = [_line(head), _line(["---"] * len(head))]
-    for name, row in rows.items():
-        cells = [" / ".join(row[column, side] for side in _SIDES[column]) for column in COLUMNS]
-        lines.append(_line([f"`{name}`", *cells]))
-    heading = SECTIONS[section][0]
+    cells = [
+        [f"`{name}`", *(" / ".join(row[column, side] for side in _SIDES[column]) for column in COLUMNS)]
+        for name, row in rows.items()
+    ]
+    write_table(SECTIONS[section][0], head, cells)
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the one table under this heading."""
+    lines = [line for line in _body(heading).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def write_table(heading: str, head: list[str], rows: list[list[str]]) -> None:
+    """Put this table in the place of the one under the heading."""
+    lines = [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
     text = PAGE.read_text(encoding="utf-8")
     body = _body(heading)
     kept = "\n".join(line for line in body.splitlines() if not line.startswith("|")).strip()

@@ -1,10 +1,12 @@
-"""Nothing but `actors/parties.py` decides by an actor's roles, organizations or subject."""
+"""Nothing but `actors/parties.py` judges an actor, and no permission is a dead row."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from services.access.policy import RULES, Permission
 
 ROOT = Path(__file__).parents[3]
 FLOORS = ("domain", "storage", "actors", "services", "realtime", "jobs", "serve", "cluster")
@@ -44,6 +46,20 @@ def test_only_one_module_judges_an_actor(floor: str) -> None:
         for line in _asks(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert found == [], "ask services.access.check or actors.parties instead"
+
+
+def test_every_permission_is_asked_for_somewhere() -> None:
+    table = Path("services/access/policy.py")
+    asked = {
+        node.attr
+        for floor in FLOORS
+        for path in (ROOT / floor).rglob("*.py")
+        if path.relative_to(ROOT) != table
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Permission"
+    }
+    assert asked == {permission.name for permission in Permission}
+    assert set(RULES) == set(Permission)
 
 
 @pytest.mark.parametrize(
