@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from actors.runtime.entity import Actor
+from actors.runtime.publishing import gateway_channel
 from actors.runtime.wire import VIEW_MSGPACK, Change
 from domain.errors import AtriumError, Forbidden, NotFound, Unavailable
 from realtime.channels import Ref, entity_ref, is_group, is_personal
@@ -67,7 +68,7 @@ class Hub:
 
     async def start(self) -> None:
         """Listen first; nothing is watched before."""
-        await self._bus.subscribe(f"atrium:gateway:{self.gateway}", self._published, self.renew_all)
+        await self._bus.subscribe(gateway_channel(self.gateway), self._published, self.renew_all)
         self._client.on_host_change(lambda _host: self.renew_all())
 
     async def stop(self) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 from actors.runtime.client import EntityClient
 from actors.runtime.clock import SystemClock
 from actors.runtime.host_actor import RuntimeConfig
+from actors.runtime.publishing import comes_in_clear
 from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.presence import Presence
@@ -42,6 +43,7 @@ from services.privacy.service import Privacy
 from services.signing_keys import load_or_create_signing_key
 from services.stores import CatalogStore, DeadLetters, Listings, LocationStore
 from services.tokens import Tokens, rules_of
+from storage.accounts.lookup import Vault
 from storage.bus import Bus
 from storage.db import Database
 from storage.idempotency import IdempotencyTable
@@ -50,6 +52,7 @@ from storage.journal.postgres import PostgresJournal
 from storage.key_refresh import refresh_forever
 from storage.privacy.records import PrivacyTables
 from storage.rate_limits import RedisCounters
+from storage.sealed_bus import SealedBus
 from storage.settings import Settings
 
 if TYPE_CHECKING:
@@ -90,6 +93,7 @@ async def open_gateway(
         rules=rules_of(settings),
     )
 
+    sealed = SealedBus(bus, keys)
     keyed_answers = IdempotencyTable(database, keys)
     runtime = GatewayRuntime(
         gateway_id=gateway_id,
@@ -123,18 +127,19 @@ async def open_gateway(
         sender=settings.mail_from,
         app_url=settings.app_url,
         party=relying_party_of(settings),
-        publisher=bus,
+        publisher=sealed,
     )
+    changes = SealedBus(bus, keys, comes_in_clear(runtime.kinds))
     live = Gateway(
         Services(
-            hub=Hub(gateway_id, client, bus, runtime.groups),
+            hub=Hub(gateway_id, client, changes, runtime.groups),
             port=ObservedPort(
                 runtime.device_commands, SocketMetrics(gateway_id, runtime.kinds, runtime.registry), tracer
             ),
             authenticator=TokenAuthenticator(tokens, accounts.key_check),
             ledger=SessionLedger(runtime.sessions),
             witness=AuditWitness(runtime.documents),
-            presence=Presence(gateway_id, bus),
+            presence=Presence(gateway_id, sealed),
             revoked=tokens.revoked,
         )
     )
@@ -143,7 +148,12 @@ async def open_gateway(
     runtime.browsers = Browsers(origins_of(settings.cors_origins))
     if settings.rate_limits:
         runtime.limiter = RateLimiter(
-            counters, tokens, rate_limits_of(settings), runtime.registry, keys=accounts.key_check
+            counters,
+            tokens,
+            rate_limits_of(settings),
+            runtime.registry,
+            keys=accounts.key_check,
+            address_key=await Vault(database, keys).address_key(),
         )
     runtime.oidc = oidc_for(settings, outgoing, database, keys, stores, accounts, runtime.audit, clock)
     runtime.privacy = Privacy(
@@ -154,7 +164,7 @@ async def open_gateway(
         clock,
     )
     revocations = accounts.revocations
-    await bus.subscribe(CHANNEL, revocations.heard, revocations.missed)
+    await sealed.subscribe(CHANNEL, revocations.heard, revocations.missed)
     await revocations.load()
     accounts.background.start("seal_names", accounts.people.seal_names())
     _expose(runtime, live, client)
@@ -181,6 +191,8 @@ async def open_gateway(
         await runtime.audit.close()
         await client.close()
         await counters.close()
+        await sealed.close()
+        await changes.close()
         await bus.close()
         await journal.close()
         await database.close()

@@ -20,6 +20,8 @@ from typing import Final, Protocol
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES: Final = 32
 OVERHEAD_BYTES: Final = 33
@@ -62,6 +64,7 @@ class KeyRing:
     def __init__(self, keys: KeySet, source: KeySource | None = None) -> None:
         """Raises `ValueError` unless the current key is among `keys`."""
         self._source = source
+        self._raw: dict[int, bytes] = {}
         self._keys: dict[int, AESGCM] = {}
         self._take(keys)
 
@@ -98,12 +101,20 @@ class KeyRing:
         key_id = key_id_of(sealed)
         return key_id is not None and key_id not in self._keys
 
+    def derived(self, key_id: int, purpose: bytes, salt: bytes) -> bytes:
+        """A key of 32 bytes of its own for one purpose (HKDF-SHA256 of a data key). Raises `UnknownKeyError`."""
+        key = self._raw.get(key_id)
+        if key is None:
+            raise UnknownKeyError(f"data key {key_id} is unknown")
+        return HKDF(SHA256(), KEY_BYTES, salt, purpose).derive(key)
+
     async def refresh(self) -> None:
         """Learn the keys that others made since. Raises what the source raises."""
         if self._source is not None:
             self._take(await self._source.keys(self._keys))
 
     def _take(self, found: KeySet) -> None:
+        self._raw |= found.keys
         self._keys |= {key_id: AESGCM(key) for key_id, key in found.keys.items()}
         if found.current not in self._keys:
             raise ValueError(f"the current data key {found.current} is missing")

@@ -20,8 +20,8 @@ from actors.runtime.figures import Sample, host_samples, packed
 from actors.runtime.garbage import settle_forever
 from actors.runtime.host import Host
 from actors.runtime.limits import DEFAULTS, Limits
+from actors.runtime.publishing import BusPublisher
 from actors.runtime.steward import Hosts, Steward
-from actors.runtime.wire import Change
 from storage.bus import Bus
 from storage.crypto import KeyRing
 from storage.data_keys import open_key_ring
@@ -29,6 +29,7 @@ from storage.journal.postgres import PostgresJournal
 from storage.key_management import Guard, key_service
 from storage.key_refresh import refresh_forever
 from storage.logs import configure_logging
+from storage.sealed_bus import SealedBus
 from storage.settings import Settings
 from storage.tracing.config import TraceConfig, open_tracer
 
@@ -64,16 +65,6 @@ class RuntimeConfig(msgspec.Struct, frozen=True):
     def log_path(self, process: str) -> Path | None:
         """Where `process` logs; None: to standard error."""
         return Path(self.log_dir) / f"{process}.log" if self.log_dir else None
-
-
-class BusPublisher:
-    """Committed changes to the gateways that watch, one message per gateway and commit."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-
-    def publish(self, gateway: str, changes: Sequence[Change]) -> None:
-        self._bus.publish(f"atrium:gateway:{gateway}", _encode.encode(changes))
 
 
 class HostActor:
@@ -151,7 +142,7 @@ class HostActor:
                 kinds=KINDS,
                 clock=SystemClock(),
                 limits=config.limits,
-                publisher=BusPublisher(bus),
+                publisher=BusPublisher(bus, SealedBus(bus, keys), KINDS),
                 on_fenced=lambda: os._exit(FENCED_EXIT_CODE),
                 keys=keys,
                 tracer=self._tracer,

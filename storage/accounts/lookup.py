@@ -15,6 +15,7 @@ from storage.models import LookupKeyRow
 
 _EMAIL: Final = "email"
 _WORDS: Final = "words"
+_ADDRESSES: Final = "addresses"
 _WORD_BYTES: Final = 8
 """Of the hash of a word: what two words share by chance is one name too many in a list."""
 
@@ -48,6 +49,10 @@ class Vault:
         """What stands for these words in an index: hexadecimal, the same for the same word, under a key of its own."""
         key = await self._key(_WORDS)
         return [_keyed(key, word)[:_WORD_BYTES].hex() for word in words]
+
+    async def address_key(self) -> bytes:
+        """By which all gateways hash clients' addresses. Raises `Unavailable` when the database is away."""
+        return await self._key(_ADDRESSES)
 
     async def _key(self, name: str) -> bytes:
         if name not in self._lookup:

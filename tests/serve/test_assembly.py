@@ -6,27 +6,35 @@ from typing import Any
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from actors.kinds import KINDS
 from actors.runtime.host_actor import RuntimeConfig
 from actors.runtime.local import LocalRuntime
+from actors.runtime.publishing import gateway_channel
+from actors.runtime.wire import Change
 from domain.errors import Conflict, NotFound, Unavailable
 from domain.ids import new_id
 from serve.app import NOUNS, create_app
 from serve.assembly import GatewayConfig, open_gateway
 from serve.gateway import GatewayRuntime
+from services.accounts.revocations import CHANNEL
 from services.merchants import Merchant
 from services.outgoing.limits import DEFAULTS as OUTGOING
 from services.products import Product
 from services.stores import CatalogStore
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
+from storage.message_seal import is_sealed
 from storage.settings import Settings
+from tests.conditions import until
 
 pytestmark = pytest.mark.stack
 
 ADMIN, ALICE = new_id(), new_id()
+FORGED = Change("cart", new_id(), 1, b"\x80", (), "", b"", 0)
 
 
 @pytest.fixture
@@ -155,3 +163,22 @@ async def test_a_host_that_is_not_asked_any_more_is_seen(gateway: GatewayRuntime
 async def test_without_providers_in_the_settings_there_are_none(http: httpx.AsyncClient) -> None:
     assert (await http.get("/api/v1/auth/oidc")).json() == {"items": []}
     assert (await http.get(f"/api/v1/auth/oidc/any/start?challenge={'x' * 43}")).status_code == 404
+
+
+async def test_what_a_gateway_says_on_redis_is_sealed(
+    gateway: GatewayRuntime, http: httpx.AsyncClient, redis_url: str
+) -> None:
+    assert gateway.accounts is not None
+    assert gateway.live is not None
+    person = new_id()
+    async with Redis.from_url(redis_url) as redis, redis.pubsub() as spy:
+        await spy.psubscribe("*")
+        assert (await spy.get_message(timeout=5.0))["type"] == "psubscribe"
+        await gateway.accounts.revocations.outdate(person)
+        message = await spy.get_message(timeout=5.0)
+        assert message["channel"] == CHANNEL.encode()
+        assert is_sealed(message["data"])
+        await redis.publish(gateway_channel(gateway.gateway_id), msgspec.msgpack.encode([FORGED]))
+        await until(lambda: gateway.live.services.hub._bus.refused == 1, "changes of carts in clear are not taken")
+        keys = [key async for key in redis.scan_iter("*")]
+    assert not [key for key in keys if b"127.0.0.1" in key]

@@ -35,9 +35,11 @@ class Counting:
         self.memory = MemoryCounters(seconds)
         self.asked = 0
         self.away = False
+        self.keys: set[str] = set()
 
     async def take(self, key: str, quota: int, seconds: int, wanted: int, back: int = 0, back_at: int = 0) -> Grant:
         self.asked += 1
+        self.keys.add(key)
         if self.away:
             raise BusAway("ConnectionError")
         return await self.memory.take(key, quota, seconds, wanted, back, back_at)
@@ -46,12 +48,20 @@ class Counting:
 class Door:
     """A limiter with a clock of its own, and the address that a request comes from."""
 
-    def __init__(self, house: House, limits: RateLimits = SMALL, keys: Keys | None = None) -> None:
+    def __init__(
+        self, house: House, limits: RateLimits = SMALL, keys: Keys | None = None, address_key: bytes = b""
+    ) -> None:
         self.house = house
         self.now = 1_000_000.0
         self.counters = Counting(lambda: self.now)
         self.limiter = RateLimiter(
-            self.counters, house.tokens, limits, CollectorRegistry(), clock=lambda: self.now, keys=keys
+            self.counters,
+            house.tokens,
+            limits,
+            CollectorRegistry(),
+            clock=lambda: self.now,
+            keys=keys,
+            address_key=address_key,
         )
 
     async def ask(
@@ -86,6 +96,15 @@ async def test_a_subject_has_its_quota_whatever_address_it_comes_from(door: Door
     second = await door.allowed(30, subject=ALICE, address="198.51.100.9")
     assert first + second == 40
     assert await door.allowed(5, subject=BOB) == 5
+
+
+async def test_an_address_is_counted_by_a_hash_that_nobody_finds_it_by_without_the_key(house: House) -> None:
+    ours, same, other = (Door(house, address_key=key) for key in (b"ours", b"ours", b"another"))
+    for door in (ours, same, other):
+        await door.ask()
+    assert ours.counters.keys == same.counters.keys
+    assert not ours.counters.keys & other.counters.keys
+    assert not [key for key in ours.counters.keys if "203.0.113.7" in key]
 
 
 class OneKey:

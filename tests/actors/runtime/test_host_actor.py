@@ -1,12 +1,19 @@
 """What runs in the actor processes, without Ray: starting while the world is away, and starting once."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
+from actors.kinds import KINDS
 from actors.runtime.figures import STEWARD_FAMILIES, unpacked
 from actors.runtime.host_actor import HostActor, RuntimeConfig, StewardActor
+from actors.runtime.publishing import gateway_channel
+from actors.runtime.wire import Change
+from domain.ids import new_id
+from storage.message_seal import is_sealed
 
 NOWHERE = RuntimeConfig("postgresql://nobody@127.0.0.1:1/none", "redis://127.0.0.1:1/0")
 
@@ -43,6 +50,28 @@ async def test_a_steward_says_what_it_moved_and_seized() -> None:
     said = {one.family: one.value for one in unpacked(await steward.figures())}
     assert set(said) == set(STEWARD_FAMILIES)
     assert said["atrium_steward_shards_moved"] == 64
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.stack
+async def test_a_host_seals_what_it_tells_of_sensitive_kinds(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    host = HostActor("host-1", RuntimeConfig(database_url, redis_url, keys_dir=str(tmp_path)))
+    await host.ping()
+    sensitive = {kind.name for kind in KINDS.values() if kind.sensitive}
+    assert sensitive == {"cart", "order", "session", "document"}
+    async with Redis.from_url(redis_url) as redis, redis.pubsub() as spy:
+        await spy.subscribe(gateway_channel("gw"))
+        assert (await spy.get_message(timeout=5.0))["type"] == "subscribe"
+        for kind in KINDS:
+            host._host._publisher.publish("gw", [Change(kind, new_id(), 1, b"\x80", (), "", b"", 0)])
+        heard = [(await spy.get_message(timeout=5.0))["data"] for _ in KINDS]
+    assert [is_sealed(message) for message in heard] == [kind in sensitive for kind in KINDS]
+    await host.stop()
+    await host._host._publisher._bus.close()
+    await host._host._journal.close()
     for task in asyncio.all_tasks() - before:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
