@@ -1,9 +1,8 @@
 """`atrium export --masked FILE`: the tables without anything personal, for where no personal data may be."""
 
 import asyncio
-import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -17,8 +16,7 @@ from services.privacy.masked_export import MaskedExport, masking_key
 from storage.db import Database
 from storage.privacy.masking import Masker
 from storage.settings import Settings
-
-_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+from storage.whole_files import whole_file
 
 
 def register(app: typer.Typer) -> None:
@@ -51,10 +49,12 @@ async def _export(settings: Settings, url: str, file: Path) -> dict[str, int]:
     database = Database(url, settings.model_copy(update={"database_timeout_s": DEFAULTS.statement_seconds}))
     try:
         masker = Masker(masking_key(DataDir(settings.data_dir).keys))
-        with os.fdopen(os.open(file, _NEW_FILE, 0o600), "wb") as opened:
+        with whole_file(file) as opened:
             return await MaskedExport(database, keys, KINDS, masker).write(opened)
     except FileExistsError as error:
         raise BadSettingsError(f"{file} exists already") from error
+    except BlockingIOError as error:
+        raise BadSettingsError(f"{file} is being written by another export") from error
     except (OSError, ValueError) as error:
         raise ClusterError(f"the export was not written: {type(error).__name__}") from error
     finally:

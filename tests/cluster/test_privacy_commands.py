@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from actors.runtime.clock import SystemClock
 from cluster.cli import run
@@ -130,3 +132,17 @@ async def test_a_masked_export_is_a_new_file_for_its_owner_and_only_masked(
     assert "Grace" not in users
     assert person not in users
     assert await _run("export", "--masked", str(file)) == 2
+
+
+async def test_an_export_that_fails_leaves_no_file(
+    person: str, capsys: Capture, tmp_path: Path, database_url: str
+) -> None:
+    database = Database(database_url)
+    async with database.session() as session:
+        await session.execute(text("ALTER TABLE users RENAME TO people"))
+    await database.close()
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with pytest.raises(ProgrammingError):
+        await _run("export", "--masked", str(folder / "copy.zip"))
+    assert list(folder.iterdir()) == []
