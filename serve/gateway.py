@@ -12,6 +12,7 @@ from realtime.gateway import Gateway
 from serve.limits import DEFAULTS, GatewayLimits
 from serve.platform.browsers import Browsers
 from serve.platform.edge import Limiter
+from serve.platform.graphql_metrics import GraphqlMetrics
 from serve.platform.idempotency import KeyedAnswers, Once
 from serve.platform.metrics import HttpMetrics
 from serve.platform.relay import Relay
@@ -93,6 +94,7 @@ class GatewayRuntime:
     browsers: Browsers = field(default_factory=Browsers)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics: HttpMetrics = field(init=False)
+    graphql_metrics: GraphqlMetrics = field(init=False)
     once: Once | None = field(init=False, default=None)
     history: History = field(init=False)
     products: ProductCache = field(init=False)
@@ -115,6 +117,7 @@ class GatewayRuntime:
 
     def __post_init__(self) -> None:
         self.metrics = HttpMetrics(self.gateway_id, self.registry)
+        self.graphql_metrics = GraphqlMetrics(self.gateway_id, self.registry)
         if self.keyed_answers is not None:
             self.once = Once(self.keyed_answers, self.clock, self.limits)
         self.history = History(self.journal, self.kinds, self.keys)

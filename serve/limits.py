@@ -20,6 +20,32 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     """A request that never answered, its gateway being gone, may be run again after this."""
     idempotency_answer_bytes_max: int = 262_144
     """A longer answer is not kept: its request is run again."""
+    graphql_body_bytes_max: int = 65_536
+    """A GraphQL request: its query and its variables; past it 413."""
+    graphql_tokens_max: int = 2_000
+    """Words and signs of a query. This and what follows is looked at before anything is read."""
+    graphql_fields_max: int = 300
+    """Fields of a query, those of a fragment at each place where it is used."""
+    graphql_aliases_max: int = 30
+    graphql_directives_max: int = 30
+    graphql_depth_max: int = 12
+    """Fields within fields."""
+    graphql_introspection_depth_max: int = 20
+    """The same of questions about the schema itself."""
+    graphql_first_max: int = 100
+    """Entries that one list of a query may ask for."""
+    graphql_list_estimate: int = 10
+    """Entries that a list without pages is taken to have when a query is measured."""
+    graphql_values_max: int = 20_000
+    """Values of the answer, as estimated from fields and the lengths of lists."""
+    graphql_reads_max: int = 1_200
+    """Things that are looked up for one query, as estimated; what is the same is looked up once."""
+    graphql_reads_at_once_max: int = 32
+    """Of these, how many at the same time."""
+    graphql_seconds_max: float = 10.0
+    """For all of a query; past it 504."""
+    graphql_answer_bytes_max: int = 2_097_152
+    """A longer answer is not sent."""
     drain_poll_seconds: float = 1.0
     """How often a replica asks itself whether it is being drained."""
 

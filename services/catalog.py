@@ -66,6 +66,10 @@ class Catalog:
             raise NotFound("There is no such product.")
         return product
 
+    async def products(self, ids: Sequence[str]) -> dict[str, Product]:
+        """The products with these ids; unknown ones are left out."""
+        return await self._store.products(ids)
+
     async def add_merchant(self, actor: Actor, merchant: Merchant) -> tuple[Merchant, bool]:
         """The merchant, and whether this very one was there before. Admins only."""
         require(actor, Permission.MERCHANT_CREATE)

@@ -26,9 +26,18 @@ class PageOf(msgspec.Struct, omit_defaults=True):
     next_cursor: str = ""
 
 
-def page(items: Sequence[Any], after: Place | str | int | None) -> Answer:
+Cursor = Place | str | int
+"""Where a page ended, before it is a text: a place in time, an id, a position."""
+
+
+def page(items: Sequence[Any], after: Cursor | None) -> Answer:
     """An answer with the items and, unless `after` is None, the cursor to go on from."""
-    return json_answer(PageOf(items, "" if after is None else _text(_encode(after))))
+    return json_answer(PageOf(items, "" if after is None else cursor_of(after)))
+
+
+def cursor_of(after: Cursor) -> str:
+    """The cursor that a list goes on from."""
+    return _text(_encode(after))
 
 
 def place_of(cursor: str | None) -> Place | None:
