@@ -6,7 +6,7 @@ import pytest
 
 from actors.runtime.entity import Actor, Decision
 from actors.session import SessionKind
-from actors.session_commands import Open, Outcome, Record, session_id_of
+from actors.session_commands import Enter, OfferHandOff, Open, OpenDocument, Outcome, Record, session_id_of
 from actors.session_state import SessionState
 from domain.errors import AtriumError, Conflict, Failure
 from tests.actors.desk import Desk
@@ -16,6 +16,8 @@ __all__ = ["ADA", "CLINIC", "FRED", "PIA", "QUINN", "STRANGERS"]
 
 TABLET = "tablet-1"
 OTHER_CLINIC = "clinic-2"
+
+VISIT = Enter(room_id="room-1", patient_id="patient-1", visit_id="visit-1")
 
 Session = Desk[SessionState]
 
@@ -82,3 +84,23 @@ def refused(desk: Session, command: object, actor: Actor, error: type[AtriumErro
         desk.do(command, actor)
     assert desk.version == version
     return caught.value.failure
+
+
+def at_work() -> Session:
+    desk = new_session()
+    desk.do(VISIT, PIA)
+    desk.do(OpenDocument(document_id="d-1"), PIA)
+    return desk
+
+
+def offered(*offers: tuple[str, str]) -> Session:
+    desk = at_work()
+    for offer_id, to in offers or (("offer-1", "quinn"),):
+        desk.do(OfferHandOff(offer_id=offer_id, to=to, note="20 units are left"), PIA)
+    return desk
+
+
+def with_quarantine() -> Session:
+    desk = new_session()
+    recorded(desk, done(1), refused_outcome(2))
+    return desk

@@ -69,7 +69,7 @@ class Port:
     ) -> Answer:
         command_id = sender.command_id
         assert command_id is not None
-        call = {"ent": ent, "op": op, "args": args, **msgspec.structs.asdict(sender)}
+        call = {"ent": ent, "op": op, "args": args, "base_fver": base_fver, **msgspec.structs.asdict(sender)}
         self.calls.append(call)
         await asyncio.sleep(0)
         if self.hold:

@@ -7,7 +7,7 @@ from domain.errors import Conflict, Unavailable
 from realtime.codec import MSGPACK
 from tests.realtime.fakes import DEVICE, command, settle
 from tests.realtime.ledgers import PIA
-from tests.realtime.test_replay import DOCUMENT, SCOPE, Clinic, clinic, note, results
+from tests.realtime.queueing import DOCUMENT, SCOPE, Clinic, clinic, note, results
 
 ANOTHER = "document/0190a0b0-0000-7000-8000-0000000000d1"
 

@@ -1,20 +1,10 @@
 """A person who works at two clinics with one tablet, hand-offs that do not fit, and revocations of admins."""
 
-from typing import Any
-
-import pytest
-
 from actors.runtime.entity import Actor
-from domain.hlc import stamp
-from domain.ids import derived_id, device_command_id, new_id
-from services.entities import Sender
-from services.sessions import SessionEntry
+from domain.ids import new_id
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
-from tests.serve.house import House
-from tests.serve.test_rooms import SITE, Clinic
-from tests.serve.test_sessions import PIA, QUINN, Ward, at_work, offer, ward
-
-__all__ = ["ward"]
+from tests.serve.test_rooms import SITE
+from tests.serve.ward import PIA, QUINN, Ward, at_work, offer
 
 
 async def elsewhere(ward: Ward) -> str:
@@ -70,43 +60,3 @@ async def test_a_revoked_admin_does_not_restore_their_own_access(ward: Ward) -> 
     lost = {"what": "device", "reason": "lost"}
     assert (await ward.clinic.send("POST", f"{here}/revoke", own, lost)).status_code == 200
     assert (await ward.clinic.send("POST", f"{here}/restore", own)).status_code == 200
-
-
-@pytest.mark.parametrize("told", ["", "not a stamp"])
-async def test_a_retried_edit_without_a_time_does_not_overwrite_what_its_author_wrote_since(
-    house: House, told: str
-) -> None:
-    ward = await Ward(await Clinic(house).open()).open()
-    document_id = new_id()
-    chart = {"organization_id": CLINIC, "location_id": ward.clinic.location, "patient_id": "p-1", "template": "t"}
-    await does(ward, document_id, 1, "create", chart)
-    item_id = derived_id("quarantine", ward.session, "1", "2", b"h" * 16)
-    dose = {"ent": f"document/{document_id}", "op": "set_field", "args": {"name": "a.dose", "value": "10 U"}}
-    entries = [
-        SessionEntry(epoch=1, seq=1, hash=b"g" * 16, result={"status": "applied"}),
-        SessionEntry(
-            epoch=1,
-            seq=2,
-            hash=b"h" * 16,
-            result={"status": "rejected", "code": "old_epoch"},
-            command={**dose, "base_fver": 0, "schema": 1, **({"hlc": told} if told else {})},
-            item_id=item_id,
-        ),
-    ]
-    await ward.sessions.record(ward.pia, ward.session, 1, entries)
-    house.clock.advance(seconds=60)
-    later = stamp(house.clock.now_ms())
-    await does(ward, document_id, 3, "set_field", {"name": "a.dose", "value": "2 U"}, base_fver=0, hlc=later)
-    path = f"/{ward.session}/quarantine/{item_id}/resolve"
-    decided = await ward.send("pia", "POST", path, {"action": "retry", "reason": "was it lost?"})
-    assert decided.status_code == 200, decided.text
-    shown = (await ward.clinic.send("GET", f"/documentation/{document_id}", ward.headers["pia"])).json()
-    assert (shown["fields"]["a.dose"]["value"], shown["open_conflicts"]) == ("2 U", 1)
-
-
-async def does(ward: Ward, document_id: str, seq: int, op: str, args: dict[str, Any], **more: Any) -> None:
-    """As Pia's tablet."""
-    number = device_command_id(PIA, ward.tablet, 1, seq)
-    base_fver = more.pop("base_fver", None)
-    sender = Sender(ward.pia, "c-1.1", number, b"b" * 16, device=ward.tablet, **more)
-    await ward.house.gateway.device_commands.execute(sender, f"document/{document_id}", op, args, base_fver)

@@ -5,7 +5,7 @@ import pytest
 from storage.documents import DocumentFilter, DocumentTables
 from storage.journal.interface import IndexWrite
 from storage.journal.postgres import PostgresJournal
-from tests.storage.journal_contract import NOW, row
+from tests.storage.journal_rows import NOW, row
 
 pytestmark = pytest.mark.stack
 

@@ -9,7 +9,7 @@ from storage.journal.interface import IndexWrite
 from storage.journal.postgres import PostgresJournal
 from storage.orders import OrderCount, OrderFilter, OrderTables
 from storage.times import from_ms, to_ms
-from tests.storage.journal_contract import NOW, row
+from tests.storage.journal_rows import NOW, row
 
 pytestmark = pytest.mark.stack
 

@@ -5,7 +5,8 @@ import pytest
 from storage.journal.interface import CommitUnknown, Cursor, Fenced, Lease
 from storage.journal.memory import Faults, MemoryJournal, MemoryStore
 from storage.models import INDEX_TABLES
-from tests.storage.journal_contract import JournalContract, row
+from tests.storage.journal_contract import JournalContract
+from tests.storage.journal_rows import row
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from storage.journal.connection import READ_APPLICATION, connect
 from storage.journal.interface import CommitRefused, CommitUnknown, Cursor, Fenced, IndexWrite, Lease
 from storage.journal.postgres import PostgresJournal
 from tests.conditions import until
-from tests.storage.journal_contract import NOW, JournalContract, cart_index, row
+from tests.storage.journal_contract import JournalContract
+from tests.storage.journal_rows import NOW, cart_index, row
 
 pytestmark = pytest.mark.stack
 

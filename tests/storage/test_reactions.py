@@ -4,7 +4,7 @@ import pytest
 
 from storage.journal.interface import Cursor
 from storage.reactions import ReactionTables, RetryRecord
-from tests.storage.journal_contract import NOW, row
+from tests.storage.journal_rows import NOW, row
 
 pytestmark = pytest.mark.stack
 
