@@ -10,10 +10,11 @@ from typing import Any, Final
 import msgspec
 import structlog
 from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.audit_chain import TEXTS, Head, More, hash_after
 from storage.crypto import KeyRing, SealError
-from storage.db import Database
+from storage.db import Also, Database
 from storage.models import AuditEvent, AuditHead
 from storage.sealed_columns import column_place
 from storage.times import from_ms, to_ms
@@ -69,11 +70,7 @@ class AuditTables:
     async def add(self, events: Sequence[AuditRecord]) -> None:
         """All of them or none, at the end of the chain. Raises `ValueError` for changes that nothing can seal."""
         async with self._database.session() as session:
-            last = await session.execute(select(AuditHead.position, AuditHead.hash).with_for_update())
-            before = Head(*last.one())
-            rows, head = _chained(before, events, self._keys)
-            await session.execute(insert(AuditEvent), rows)
-            await session.execute(update(AuditHead).values(position=head.position, hash=head.hash))
+            before, head = await _append(session, events, self._keys)
         if head.position // HEAD_LOGGED_EVERY > before.position // HEAD_LOGGED_EVERY:
             log.info("audit_head", position=head.position, hash=head.hash.hex())
 
@@ -96,6 +93,25 @@ class AuditTables:
         if self._keys is not None and any(row.changes and self._keys.lacks(row.changes) for row in found):
             await self._keys.refresh()
         return [_record(row, self._keys) for row in found]
+
+
+def along(events: Sequence[AuditRecord], keys: KeyRing | None = None) -> Also:
+    """Events written within the transaction of what they are about: with it, or neither. Raises like `add`."""
+
+    async def also(session: AsyncSession) -> None:
+        await _append(session, events, keys)
+
+    return also
+
+
+async def _append(session: AsyncSession, events: Sequence[AuditRecord], keys: KeyRing | None) -> tuple[Head, Head]:
+    """Where the chain ended before, and where it ends now."""
+    last = await session.execute(select(AuditHead.position, AuditHead.hash).with_for_update())
+    before = Head(*last.one())
+    rows, head = _chained(before, events, keys)
+    await session.execute(insert(AuditEvent), rows)
+    await session.execute(update(AuditHead).values(position=head.position, hash=head.hash))
+    return before, head
 
 
 def _chained(head: Head, events: Sequence[AuditRecord], keys: KeyRing | None) -> tuple[list[dict[str, Any]], Head]:

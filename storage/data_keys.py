@@ -21,11 +21,6 @@ from storage.key_wrapping import SETTING, EncryptionKeyError, KeyWrapper, local_
 _APPLICATION: Final = "atrium-keys"
 _TIMEOUT_S: Final = 10.0
 
-_RETIRE: Final = (
-    "UPDATE data_keys SET retired_at = now() WHERE id = $1 AND retired_at IS NULL "
-    "AND id < (SELECT max(id) FROM data_keys WHERE retired_at IS NULL)"
-)
-_REWRAP: Final = "UPDATE data_keys SET wrapped = $3, wrapper = $4 WHERE id = $1 AND wrapped = $2"
 _SELECT: Final = "SELECT id, wrapped, wrapper, retired_at IS NOT NULL FROM data_keys ORDER BY id"
 _INSERT: Final = "INSERT INTO data_keys (id, wrapped, wrapper) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING"
 
@@ -56,7 +51,7 @@ class DataKeyTable:
 
     async def add(self, key_id: int) -> None:
         """Make a data key under this id, unless another process was first. Raises like `keys`."""
-        wrapped = await self._wrapper.wrap(secrets.token_bytes(KEY_BYTES), _context(key_id))
+        wrapped = await self._wrapper.wrap(secrets.token_bytes(KEY_BYTES), context_of(key_id))
         async with _connection(self._url) as connection:
             await connection.execute(_INSERT, key_id, wrapped, self._wrapper.name)
 
@@ -70,7 +65,7 @@ class DataKeyTable:
                 f"{self._wrapper.name}: {SETTING} (or the file in keys/, or ATRIUM_KMS_URL) is not the one of this "
                 "database"
             )
-        return await self._wrapper.unwrap(row.wrapped, _context(row.id))
+        return await self._wrapper.unwrap(row.wrapped, context_of(row.id))
 
 
 async def open_key_ring(
@@ -102,37 +97,6 @@ async def read_data_keys(url: str) -> Sequence[StoredKey]:
         return [StoredKey(*record) for record in await connection.fetch(_SELECT)]
 
 
-async def make_current_key(url: str, wrapper: KeyWrapper) -> int:
-    """Make a new data key; returns its id. Everybody seals with it as soon as they read the keys again.
-
-    Two at once make one. Raises like `DataKeyTable.add`.
-    """
-    key_id = max((row.id for row in await read_data_keys(url)), default=0) + 1
-    await DataKeyTable(url, wrapper).add(key_id)
-    return key_id
-
-
-async def retire_data_key(url: str, key_id: int) -> bool:
-    """Whether it is retired now: the current one never is. It stays readable. Raises `OSError`, `JournalError`."""
-    async with _connection(url) as connection:
-        return str(await connection.execute(_RETIRE, key_id)) == "UPDATE 1"
-
-
-async def rewrap_data_keys(url: str, old: KeyWrapper, new: KeyWrapper) -> int:
-    """Wrap all data keys by another key-encryption key, all or none; returns how many were not yet.
-
-    Raises `EncryptionKeyError` for one that neither has wrapped, `OSError`, `JournalError`.
-    """
-    stored = [row for row in await read_data_keys(url) if row.wrapper != new.name]
-    table = DataKeyTable(url, old)
-    async with _connection(url) as connection, connection.transaction():
-        for row in stored:
-            fresh = await new.wrap(await table.unwrap(row), _context(row.id))
-            if await connection.execute(_REWRAP, row.id, row.wrapped, fresh, new.name) != "UPDATE 1":
-                raise EncryptionKeyError(f"data key {row.id} was changed by somebody else at the same time")
-    return len(stored)
-
-
 @asynccontextmanager
 async def _connection(url: str) -> AsyncIterator[Connection]:
     connection = await connect(url, _APPLICATION, _TIMEOUT_S)
@@ -143,6 +107,6 @@ async def _connection(url: str) -> AsyncIterator[Connection]:
         await connection.close()
 
 
-def _context(key_id: int) -> bytes:
+def context_of(key_id: int) -> bytes:
     """A wrapped key under another id is not unwrapped."""
     return f"atrium data key {key_id}".encode()

@@ -1,8 +1,8 @@
 """SQLAlchemy's engine and sessions for plain tables. One request or reaction is one transaction."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from sqlalchemy.engine import make_url
@@ -13,12 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.errors import Unavailable
 from storage.settings import Settings
 
+Also: TypeAlias = Callable[[AsyncSession], Awaitable[None]]
+"""What else is written in somebody's transaction, if what it is about is done: an event of the audit trail."""
+
 _AWAY_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
 """SQLSTATE classes of a server that is absent, overloaded, stopping, or broke a deadlock: try again."""
 
 
 _STATEMENTS_MAX: Final = 4
 """Connections for single statements, besides the sessions' pool; each statement takes well under a millisecond."""
+
+
+async def nothing_else(_: AsyncSession) -> None:
+    """An `Also` that writes nothing."""
 
 
 def _away() -> Unavailable:

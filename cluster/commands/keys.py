@@ -13,9 +13,11 @@ from cluster.console import DataOption, JsonOption, err, out, print_json, settin
 from cluster.datadir import DataDir
 from cluster.errors import BadSettingsError, ClusterError, DatabaseError, NotFoundError
 from cluster.stores import database_for_command, open_keys, without_password
-from cluster.trail import note_command
-from storage.data_keys import make_current_key, read_data_keys, retire_data_key
+from cluster.trail import noted
+from storage.data_keys import read_data_keys
+from storage.db import Also
 from storage.journal.interface import JournalError
+from storage.key_changes import make_current_key, next_key_id, retire_data_key
 from storage.key_management import key_service
 from storage.key_replacement import Replaced, read_wrapper, replace_key, replace_key_file
 from storage.key_wrapping import SETTING, EncryptionKeyError, KeyServiceAwayError, KeyWrapper, local_wrapper
@@ -85,7 +87,6 @@ def rotate(data: DataOption = None) -> None:
     with database_for_command(settings) as url:
         asyncio.run(open_keys(settings, url))  # there is a first one, and our key is the right one
         made = _run(url, _rotated(settings, url))
-        asyncio.run(note_command(url, "data_key_made", DATA_KEY, str(made)))
     out.print(f"data key {made} is current; running processes use it within {settings.encryption_keys_refresh_s:g} s")
 
 
@@ -118,9 +119,8 @@ def retire(key_id: Annotated[int, typer.Argument(metavar="ID")], data: DataOptio
         used = _run(url, key_usage(url, CHANGEABLE)).get(key_id, 0)
         if used:
             raise ClusterError(f"data key {key_id} seals {used} values: `atrium keys reseal` first")
-        if not _run(url, retire_data_key(url, key_id)):
+        if not _run(url, retire_data_key(url, key_id, noted("data_key_retired", DATA_KEY, str(key_id)))):
             raise ClusterError(f"data key {key_id} is current or retired already")
-        asyncio.run(note_command(url, "data_key_retired", DATA_KEY, str(key_id)))
     out.print(f"data key {key_id} is retired")
 
 
@@ -145,7 +145,6 @@ def rewrap(
         raise BadSettingsError(f"{SETTING} is set: give the new key with --new-key-file, then set that")
     with database_for_command(settings) as url:
         done = _run(url, _rewrapped(settings, url, new_key_file))
-        asyncio.run(note_command(url, "data_keys_rewrapped", DATA_KEY, "", f"by {done.wrapper}"))
     out.print(f"{done.count} data keys are wrapped by {done.wrapper} now")
     if done.put_aside:
         out.print(f"the key of before is {done.put_aside}: backups of before need it", soft_wrap=True)
@@ -162,8 +161,7 @@ def _moved(settings: Settings, *, to_kms: bool) -> None:
     with database_for_command(settings) as url:
         local = _local(folder, settings, create=not to_kms)
         old, new = (local, service) if to_kms else (service, local)
-        done = _run(url, replace_key(url, old, new))
-        asyncio.run(note_command(url, "data_keys_rewrapped", DATA_KEY, "", f"by {done.wrapper}"))
+        done = _run(url, replace_key(url, old, new, _rewrapping))
     out.print(f"{done.count} data keys are wrapped by {done.wrapper} now")
     what = "set ATRIUM_KMS_URL" if to_kms else "unset ATRIUM_KMS_URL"
     out.print(f"{what} everywhere and restart before the next `atrium keys rotate`; backups of before need the old key")
@@ -179,15 +177,21 @@ def _local(folder: Path, settings: Settings, *, create: bool) -> KeyWrapper:
 async def _rotated(settings: Settings, url: str) -> int:
     folder = DataDir(settings.data_dir).keys
     wrapper = key_service(settings) or local_wrapper(folder, settings.encryption_key, create=False)
-    return await make_current_key(url, wrapper)
+    key_id = await next_key_id(url)
+    await make_current_key(url, wrapper, key_id, noted("data_key_made", DATA_KEY, str(key_id)))
+    return key_id  # of two at once, one has made it
+
+
+def _rewrapping(wrapper: str) -> Also:
+    return noted("data_keys_rewrapped", DATA_KEY, "", f"by {wrapper}")
 
 
 async def _rewrapped(settings: Settings, url: str, new_key_file: Path | None) -> Replaced:
     folder = DataDir(settings.data_dir).keys
     if new_key_file is None:
-        return await replace_key_file(url, folder)
+        return await replace_key_file(url, folder, _rewrapping)
     old = local_wrapper(folder, settings.encryption_key, create=False)
-    return await replace_key(url, old, read_wrapper(new_key_file))
+    return await replace_key(url, old, read_wrapper(new_key_file), _rewrapping)
 
 
 async def _reseal(settings: Settings, url: str) -> tuple[Resealed, int]:

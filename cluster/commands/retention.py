@@ -14,10 +14,9 @@ from cluster.console import DataOption, JsonOption, err, out, print_json, settin
 from cluster.datadir import DataDir
 from cluster.errors import BadSettingsError, ClusterError, NotFoundError, NotRunningError
 from cluster.stores import database_for_command, open_keys
+from cluster.trail import noted
 from domain.ids import is_uuid, new_id
 from domain.times import to_rfc3339
-from services.audit import OPERATIONS, Event
-from services.clinic_stores import AuditStore
 from services.jobs.service import Jobs
 from services.mail.mailer import MAIL_FOLDER
 from services.privacy import retention
@@ -180,29 +179,16 @@ async def _hold(settings: Settings, url: str, user_id: str, reason: str) -> None
             raise NotFoundError("there is no such person")
         now = SystemClock().now_ms()
         record = HoldRecord(id=new_id(), user_id=user_id, reason=reason, placed_by=CONSOLE, placed_at_ms=now)
-        if not await tables.hold(record):
+        if not await tables.hold(record, noted("legal_hold", "user", user_id, reason, actor=CONSOLE)):
             raise BadSettingsError("they are held already")
-        await AuditStore(database, keys).add([_noted("legal_hold", user_id, now, reason)])
 
 
 async def _release(settings: Settings, url: str, user_id: str) -> None:
     async with _opened(settings, url) as (database, keys):
         now = SystemClock().now_ms()
-        if not await PrivacyTables(database, keys).release(user_id, now):
+        also = noted("legal_hold_released", "user", user_id, actor=CONSOLE)
+        if not await PrivacyTables(database, keys).release(user_id, now, also):
             raise NotFoundError("they are not held")
-        await AuditStore(database, keys).add([_noted("legal_hold_released", user_id, now)])
-
-
-def _noted(action: str, user_id: str, now: int, reason: str = "") -> Event:
-    return Event(
-        at_ms=now,
-        actor=CONSOLE,
-        action=action,
-        kind="user",
-        object_id=user_id,
-        reason=reason,
-        purpose=OPERATIONS,
-    )
 
 
 async def _holds(settings: Settings, url: str) -> list[HoldRecord]:

@@ -169,10 +169,10 @@ class Enrolments:
         user = await self._stores.users.user(user_id)
         if user is None:
             raise NotFound("There is no such person.")
+        await self._audit.note(actor, "factors_reset", "user", user.id, reason=reason, correlation=correlation)
         count = await self._store.remove_all(user.id)
         await self._revocations.revoke_person(user.id, "factors_reset")
         self._post.send("factors_reset", user.email, user.locale)
-        await self._audit.note(actor, "factors_reset", "user", user.id, reason=reason, correlation=correlation)
         return count
 
     def check_may_reset(self, actor: Actor) -> None:

@@ -76,16 +76,22 @@ class Registration:
             await self._mailed.send(user, "reset", message="exists")
 
     async def create(self, wanted: NewUser, roles: tuple[str, ...]) -> UserRecord | None:
-        """An active account without a mail (the command line); None when the address is taken. Raises `Invalid`."""
+        """An active account without a mail (the command line); None when the address is taken. Raises `Invalid`.
+
+        The trail has it before it is there: there is no such account without its event.
+        """
         email = await self._check(wanted)
+        if await self._users.user_by_email(email) is not None:
+            return None
         fresh = self._new(wanted, email, await self._passwords.hash(wanted.password))
         now = self._clock.now_ms()
         user = msgspec.structs.replace(fresh, status=UserStatus.ACTIVE, verified_at_ms=now, roles=roles)
-        if not await self._users.add_user(user):
-            return None
         given = {"email": masked_email(email), "roles": sorted(roles)}
         await self._audit.note(SYSTEM, "account_created", "user", user.id, after=given)
-        return user
+        if await self._users.add_user(user):
+            return user
+        await self._audit.note(SYSTEM, "account_created", "user", user.id, outcome="email_taken")
+        return None
 
     async def verify(self, token: str) -> UserRecord:
         """Open the account, or take over the new address, that this token was mailed for. Raises `Invalid`.

@@ -8,7 +8,7 @@ from sqlalchemy import delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.crypto import KeyRing
-from storage.db import Database
+from storage.db import Also, Database, nothing_else
 from storage.models import Erasure, LegalHold, PersonalExport, RetentionMark, User
 from storage.sealed_columns import column_place
 from storage.times import from_ms, to_ms
@@ -176,8 +176,8 @@ class PrivacyTables:
 
     # -- legal holds ------------------------------------------------------------------------------
 
-    async def hold(self, record: HoldRecord) -> bool:
-        """False when the person is held already."""
+    async def hold(self, record: HoldRecord, also: Also = nothing_else) -> bool:
+        """False, and nothing is written, when the person is held already."""
         values = {
             "id": record.id,
             "user_id": record.user_id,
@@ -187,16 +187,21 @@ class PrivacyTables:
         }
         statement = insert(LegalHold).values(values).on_conflict_do_nothing().returning(LegalHold.id)
         async with self._database.session() as session:
-            return (await session.execute(statement)).first() is not None
+            held = (await session.execute(statement)).first() is not None
+            if held:
+                await also(session)
+        return held
 
-    async def release(self, user_id: str, now_ms: int) -> bool:
-        """False when the person was not held. Retention walks everything once more: it has passed them by."""
+    async def release(self, user_id: str, now_ms: int, also: Also = nothing_else) -> bool:
+        """False, and nothing is written, when the person was not held. Retention walks everything once more: it has
+        passed them by."""
         held = update(LegalHold).where(LegalHold.user_id == user_id, LegalHold.released_at.is_(None))
         async with self._database.session() as session:
             changed = await session.execute(held.values(released_at=from_ms(now_ms)).returning(LegalHold.id))
             released = changed.first() is not None
             if released:
                 await session.execute(delete(RetentionMark))
+                await also(session)
         return released
 
     async def is_held(self, user_id: str) -> bool:

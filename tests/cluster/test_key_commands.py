@@ -116,3 +116,19 @@ async def test_what_operators_do_to_keys_is_in_the_audit_trail(keys: Keys) -> No
         ("operator", "data_key_retired", "1", "operations"),
         ("operator", "data_keys_rewrapped", "", "operations"),
     ]
+
+
+@pytest.mark.parametrize("argv", [("rotate",), ("retire", "1"), ("rewrap",)])
+async def test_nothing_is_done_to_keys_that_the_trail_does_not_have(keys: Keys, argv: tuple[str, ...]) -> None:
+    for before in (("rotate",), ("reseal",)):
+        assert (await keys.run(*before))[0] == 0
+    wrapped = "SELECT id, wrapped, retired_at FROM data_keys ORDER BY id"
+    connection = await asyncpg.connect(keys.url)
+    as_it_was = await connection.fetch(wrapped)
+    await connection.execute("ALTER TABLE audit_events RENAME TO full_disk")
+    assert (await keys.run(*argv))[0] == 12
+    assert await connection.fetch(wrapped) == as_it_was
+    await connection.execute("ALTER TABLE full_disk RENAME TO audit_events")
+    assert (await keys.run(*argv))[0] == 0
+    assert await connection.fetch(wrapped) != as_it_was
+    await connection.close()

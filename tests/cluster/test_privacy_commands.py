@@ -3,6 +3,7 @@
 import asyncio
 import json
 import zipfile
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -137,12 +138,45 @@ async def test_a_masked_export_is_a_new_file_for_its_owner_and_only_masked(
 async def test_an_export_that_fails_leaves_no_file(
     person: str, capsys: Capture, tmp_path: Path, database_url: str
 ) -> None:
-    database = Database(database_url)
-    async with database.session() as session:
-        await session.execute(text("ALTER TABLE users RENAME TO people"))
-    await database.close()
+    await _renamed(database_url, "users", "people")
     folder = tmp_path / "out"
     folder.mkdir()
     with pytest.raises(ProgrammingError):
         await _run("export", "--masked", str(folder / "copy.zip"))
     assert list(folder.iterdir()) == []
+
+
+async def test_no_hold_is_placed_or_released_without_the_trail(person: str, capsys: Capture, database_url: str) -> None:
+    async def held() -> bool:
+        capsys.readouterr()
+        assert await _run("retention", "holds", "--json") == 0
+        return bool(json.loads(capsys.readouterr().out))
+
+    for argv, after in ((("hold", person, "--reason", "case 17"), True), (("release", person), False)):
+        await _renamed(database_url, "audit_events", "full_disk")
+        with pytest.raises(ProgrammingError):
+            await _run("retention", *argv)
+        assert await held() is not after
+        await _renamed(database_url, "full_disk", "audit_events")
+        assert await _run("retention", *argv) == 0
+        assert await held() is after
+
+
+async def test_no_account_is_made_without_the_trail(
+    person: str, capsys: Capture, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = ("user", "create", "--email", "ada@example.test", "--name", "Ada", "--password-stdin")
+    await _renamed(database_url, "audit_events", "full_disk")
+    monkeypatch.setattr("sys.stdin", StringIO("correct horse battery 9\n"))
+    with pytest.raises(ProgrammingError):
+        await _run(*argv)
+    await _renamed(database_url, "full_disk", "audit_events")
+    monkeypatch.setattr("sys.stdin", StringIO("correct horse battery 9\n"))
+    assert await _run(*argv) == 0  # the address is free
+
+
+async def _renamed(url: str, table: str, to: str) -> None:
+    database = Database(url)
+    async with database.session() as session:
+        await session.execute(text(f"ALTER TABLE {table} RENAME TO {to}"))
+    await database.close()

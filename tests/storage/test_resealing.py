@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from actors.runtime.local import LocalRuntime
 from storage.accounts.lookup import Vault
 from storage.crypto import KeyRing, KeySet, key_id_of
-from storage.data_keys import make_current_key, open_key_ring, read_data_keys, retire_data_key
+from storage.data_keys import open_key_ring, read_data_keys
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
+from storage.key_changes import make_current_key, next_key_id, retire_data_key
 from storage.key_refresh import refresh_forever
 from storage.key_replacement import NEXT_FILE, read_wrapper, replace_key, replace_key_file
 from storage.key_wrapping import KEY_FILE, EncryptionKeyError, LocalWrapper, local_wrapper
@@ -35,7 +36,9 @@ OPEN_BYTES = {
 
 
 async def rotated(url: str, folder: Path) -> int:
-    return await make_current_key(url, local_wrapper(folder, None, create=False))
+    key_id = await next_key_id(url)
+    assert await make_current_key(url, local_wrapper(folder, None, create=False), key_id)
+    return key_id
 
 
 async def fetch(url: str, statement: str) -> list[asyncpg.Record]:

@@ -10,7 +10,8 @@ from pydantic import SecretStr, ValidationError
 from services.outgoing.breaker import Breakers
 from services.outgoing.errors import CircuitOpenError
 from services.outgoing.limits import OutgoingLimits
-from storage.data_keys import make_current_key, open_key_ring, read_data_keys, rewrap_data_keys
+from storage.data_keys import open_key_ring, read_data_keys
+from storage.key_changes import make_current_key, rewrap_data_keys
 from storage.key_files import new_key_text
 from storage.key_management import key_service
 from storage.key_refresh import refresh_forever
@@ -125,7 +126,8 @@ async def test_an_installation_starts_seals_rotates_and_goes_on_while_the_servic
     (stored,) = await read_data_keys(database_url)
     assert stored.wrapper == "transit:atrium"
     sealed = running.seal(b"plain", b"here")
-    assert await make_current_key(database_url, wrapper) == 2
+    assert await make_current_key(database_url, wrapper, 2)
+    assert not await make_current_key(database_url, wrapper, 2)
 
     service.status = 503
     calls = 0

@@ -17,8 +17,8 @@ from actors.runtime.local import LOCAL_KEYS, LocalRuntime
 from domain.ids import new_id
 from domain.lines import Line
 from storage.crypto import KeyRing, key_id_of
-from storage.data_keys import make_current_key
 from storage.journal.postgres import PostgresJournal
+from storage.key_changes import make_current_key
 from storage.key_wrapping import local_wrapper
 from storage.resealing import IN_CLEAR, key_usage, reseal
 from storage.sealed_columns import sealed_columns
@@ -113,7 +113,7 @@ async def test_resealing_seals_what_was_left_in_clear_and_what_older_keys_sealed
     assert await said(database_url, NEW, keys, NEW_TEXT) == [OLD_TEXT, "second", NEW_TEXT]
     used = await key_usage(database_url, COLUMNS)
     assert used[IN_CLEAR] == 2
-    await make_current_key(database_url, local_wrapper(tmp_path, None, create=False))
+    await make_current_key(database_url, local_wrapper(tmp_path, None, create=False), 2)
     await keys.refresh()
     done = await reseal(database_url, keys, COLUMNS)
     assert (done.damaged, done.resealed) == (0, done.walked)
