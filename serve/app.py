@@ -35,6 +35,8 @@ from serve.documentation.routes import router as documentation
 from serve.emergency_access.routes import reviewing as emergency_reviewing
 from serve.emergency_access.routes import taking as emergency_taking
 from serve.gateway import GatewayRuntime
+from serve.graphql.routes import public as graphql_public
+from serve.graphql.routes import router as graphql
 from serve.jobs.routes import router as jobs
 from serve.live.routes import router as live
 from serve.locations.routes import public as locations_public
@@ -45,6 +47,8 @@ from serve.operations.routes import health
 from serve.operations.routes import router as operations
 from serve.orders.routes import public as orders_public
 from serve.orders.routes import router as orders
+from serve.organizations.invitations import own as own_invitations
+from serve.organizations.invitations import router as invitations
 from serve.organizations.members import router as members
 from serve.organizations.routes import router as organizations
 from serve.organizations.service_accounts import router as service_accounts
@@ -71,7 +75,7 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "emergency-access": (emergency_taking, emergency_reviewing),
     "treatments": (treatments,),
     "locations": (locations_public, locations),
-    "organizations": (organizations, members, service_accounts),
+    "organizations": (organizations, members, invitations, own_invitations, service_accounts),
     "merchants": (merchants_public, merchants),
     "products": (products_public, products),
     "auth": (auth, auth_own, api_keys, factors, factors_own, passkeys, passkeys_own),
@@ -79,6 +83,7 @@ NOUNS: Final[dict[str, tuple[APIRouter, ...]]] = {
     "identities": (oidc, identities),
     "jobs": (jobs,),
     "audit": (audit,),
+    "graphql": (graphql_public, graphql),
     "operations": (operations,),
 }
 """What can be mounted, the busiest first: routes are tried in this order. Health is always there."""

@@ -59,6 +59,7 @@ PLAIN: Final = (
     ("totp_factors", "secret", "id", "text"),
     ("emergency_access", "reason", "id", "text"),
     ("emergency_access", "note", "id", "text"),
+    ("invitations", "email", "id", "text"),
 )
 """Table, column, key and its type. A new sealed column belongs here, or its keys could be taken for unused."""
 

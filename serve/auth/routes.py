@@ -60,11 +60,13 @@ async def get_jwks(call: Call) -> Answer:
 @router.post("/register", status_code=202, response_model=schemas.Accepted, responses=problems(_422=_WEAK))
 @once_by_key
 async def register(call: Call, body: schemas.Register) -> Answer:
-    """A new account, pending until the mailed token is sent to `/auth/verify-email`.
+    """A new account, pending until the mailed token is sent to `/auth/verify-email`; with the token of an `invitation`
+    to this address, active at once, and a member.
 
     The answer is the same for an address that has an account; its owner is told by mail.
     """
-    await accounts_of(call).registration.register(NewUser(**body.model_dump()))
+    wanted = NewUser(**body.model_dump(exclude={"invitation"}))
+    await accounts_of(call).registration.register(wanted, body.invitation or "")
     return Answer(_ACCEPTED, HTTPStatus.ACCEPTED)
 
 

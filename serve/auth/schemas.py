@@ -81,6 +81,7 @@ class Register(Body):
     name: PersonName
     locale: Locale = "en"
     time_zone: TimeZone = "UTC"
+    invitation: SecretText | None = Field(None, description="The token of an invitation to this address.")
 
 
 class Login(Body):

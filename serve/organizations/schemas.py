@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serve.platform.schemas import Body, Currency, PageQuery, Query, UuidText
+from domain.roles import ORGANIZATION_ROLES
+from serve.auth.schemas import Email, Locale, SecretText
+from serve.platform.schemas import Body, Currency, Moment, PageQuery, Query, UuidText
 from services.accounts.emails import EMAIL_CHARACTERS_MAX
 from services.locations import NAME_LENGTH_MAX
 from services.organizations import REASON_CHARACTERS_MAX
@@ -81,6 +83,7 @@ class Reason(Body):
     )
 
 
+ROLES_MAX = len(ORGANIZATION_ROLES)
 Role = Literal["merchant_staff", "provider", "front_desk", "organizer", "billing", "admin"]
 
 
@@ -92,6 +95,47 @@ class AddMember(Body):
     role: Role
     email: str | None = Field(None, min_length=3, max_length=EMAIL_CHARACTERS_MAX)
     user_id: UuidText | None = None
+
+
+class Invite(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "ada@example.com", "roles": ["provider"]}]})
+
+    email: Email
+    roles: list[Role] = Field(min_length=1, max_length=ROLES_MAX)
+    locale: Locale | None = Field(None, description="Of the mail; left out: the inviter's.")
+
+
+class AcceptInvitation(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"token": "kq3vYw1X7m0dB5m2u4Zt9cS8aF6hJ1rPzQeLxVnTgIo"}]}
+    )
+
+    token: SecretText = Field(description="From the mail.")
+
+
+class Invitation(BaseModel):
+    """To an address, whether or not somebody has an account with it."""
+
+    id: str
+    email: str
+    roles: list[Role]
+    locale: str = Field(description="Of the mail.")
+    status: Literal["open", "expired"]
+    invited_by: str
+    created_at: Moment
+    expires_at: Moment
+
+
+class InvitationPage(BaseModel):
+    items: list[Invitation]
+    next_cursor: str | None = None
+
+
+class Joined(BaseModel):
+    """Refresh with `organization_id` for an access token that says so."""
+
+    organization_id: str
+    roles: list[Role]
 
 
 class RoleQuery(Query):

@@ -24,7 +24,7 @@ _OPEN: Final = "auth/session"
 """Whose key it is, and for what, every key may ask."""
 _BY_FIELD: Final = "graphql"
 """Any key may ask; each field asks `check_noun` for itself."""
-_NEVER: Final = frozenset({"members", "service-accounts", "export", "emergency-access"})
+_NEVER: Final = frozenset({"members", "invitations", "service-accounts", "export", "emergency-access"})
 _PATHS: Final = {"treatments": "documentation"}
 _KINDS: Final = {
     "cart": "carts",

@@ -5,6 +5,7 @@ from services.accounts.api_keys import ApiKeys, KeyCheck
 from services.accounts.attempts import Attempts
 from services.accounts.enrolment import Enrolments
 from services.accounts.factors import SecondFactors
+from services.accounts.invitations import Invitations
 from services.accounts.limits import DEFAULTS, AccountLimits
 from services.accounts.logins import Logins
 from services.accounts.mailed import MailedTokens
@@ -30,6 +31,7 @@ from services.mail.post import Post
 from services.tokens import Tokens
 from storage.accounts.api_keys import ApiKeyTables
 from storage.accounts.factors import FactorTables
+from storage.accounts.invitations import InvitationTables
 from storage.accounts.logins import LoginTables
 from storage.accounts.lookup import Vault
 from storage.accounts.memberships import MembershipTables
@@ -67,7 +69,10 @@ class Accounts:
         prover = Prover(stores, self.passwords, attempts)
         self.limits = limits
         revocations = self.revocations = Revocations(stores.revocations, tokens.revoked, clock, publisher)
-        self.registration = Registration(stores.users, prover, self.passwords, mailed, post, clock, audit)
+        self.invitations = Invitations(stores, post, audit, clock, limits)
+        self.registration = Registration(
+            stores.users, prover, self.passwords, mailed, post, clock, audit, self.invitations
+        )
         self.recovery = Recovery(
             stores, prover, self.passwords, mailed, post, self.background, revocations, audit, clock
         )
@@ -102,4 +107,5 @@ def postgres_stores(database: Database, keys: KeyRing) -> AccountStores:
         RevocationTables(database),
         ApiKeyTables(database),
         FactorTables(database, vault),
+        InvitationTables(database, vault),
     )

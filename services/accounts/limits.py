@@ -18,6 +18,9 @@ class AccountLimits(msgspec.Struct, frozen=True, kw_only=True):
     reset_ttl_seconds: int = 3_600
     mails_per_hour_max: int = 5
     """Mails with a token to one person."""
+    invitation_ttl_seconds: int = 7 * 24 * 3_600
+    invitations_per_hour_max: int = 50
+    """By one organization; to one address at most `mails_per_hour_max` of them."""
     attempts_before_lock: int = 5
     """Attempts to log in by one address; the last of them locks it."""
     lock_seconds_first: int = 60

@@ -7,6 +7,7 @@ from domain.errors import Invalid, invalid_field
 from domain.ids import new_id
 from domain.text import check_text
 from services.accounts.emails import check_email
+from services.accounts.invitations import Invitations
 from services.accounts.mailed import MailedTokens
 from services.accounts.passwords import Passwords
 from services.accounts.proving import Prover
@@ -47,6 +48,7 @@ class Registration:
         post: Post,
         clock: Clock,
         audit: Audit,
+        invitations: Invitations,
     ) -> None:
         self._users = users
         self._prover = prover
@@ -55,14 +57,21 @@ class Registration:
         self._post = post
         self._clock = clock
         self._audit = audit
+        self._invitations = invitations
 
-    async def register(self, wanted: NewUser) -> None:
+    async def register(self, wanted: NewUser, invitation: str = "") -> None:
         """The same answer after the same time, whether or not the address has an account: only the mail differs.
 
-        Raises `Invalid` for what is wrong in itself.
+        `invitation` is a token that was mailed to this very address, which proves it: a new account is active at once,
+        and a member. One that there is already stays as it is, and the invitation too.
+        Raises `Invalid` for what is wrong in itself, and for a token that does not hold.
         """
         email = await self._check(wanted)
+        if invitation:
+            await self._invitations.check(invitation, email)
         hashed = await self._passwords.hash(wanted.password)
+        if invitation and await self._invitations.register(invitation, self._new(wanted, email, hashed)):
+            return
         user = await self._users.user_by_email(email)
         if user is None:
             user = self._new(wanted, email, hashed)

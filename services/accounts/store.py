@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from services.accounts.factor_store import FactorStore
+from services.accounts.invitation_store import InvitationStore
 from services.accounts.key_store import KeyStore
 from services.accounts.people_store import PeopleStore
 from services.accounts.revocations import RevocationStore
@@ -104,3 +105,4 @@ class AccountStores(msgspec.Struct, frozen=True):
     revocations: RevocationStore
     keys: KeyStore
     factors: FactorStore
+    invitations: InvitationStore

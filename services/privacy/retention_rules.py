@@ -89,6 +89,17 @@ RULES: Final = (
         ),
     ),
     Rule(
+        name="invitations",
+        days=30,
+        what="invitations to organizations, after they held",
+        of=RowRule(
+            table="invitations",
+            key=("id",),
+            condition="expires_at < :before OR accepted_at < :before OR revoked_at < :before",
+            person="(SELECT users.id FROM users WHERE users.email_hash = invitations.email_hash)",
+        ),
+    ),
+    Rule(
         name="positions_said",
         days=0,
         what="where people said they are, after it ran out",

@@ -7,6 +7,7 @@ from sqlalchemy import Select, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.roles import Role
 from storage.accounts.records import MembershipRecord
 from storage.accounts.revocations import Ending, up_to, write_revocations
 from storage.db import Database
@@ -69,15 +70,11 @@ class MembershipTables:
     ) -> int | None:
         """How many roles were taken away (`role` "" is all), and with them the access tokens that say them; None, and
         nothing done, when nobody there would be left with `keep_role` who is now."""
-        # Two admins who remove each other at the same time are one after the other by these locks.
-        holders = select(Membership.user_id).where(
-            Membership.organization_id == organization_id, Membership.role == keep_role
-        )
         gone = delete(Membership).where(Membership.organization_id == organization_id, Membership.user_id == user_id)
         if role:
             gone = gone.where(Membership.role == role)
         async with self._database.session() as session:
-            holding = set(await session.scalars(holders.order_by(Membership.user_id).with_for_update()))
+            holding = await _holders(session, organization_id, keep_role)
             if role in {"", keep_role} and holding == {user_id}:
                 return None
             removed = (await session.execute(gone.returning(Membership.role))).all()
@@ -85,6 +82,29 @@ class MembershipTables:
                 await _changed(session, user_id)
                 await write_revocations(session, [up_to(user_id, Ending.OUTDATED, now_ms)])
             return len(removed)
+
+
+async def add_roles(
+    session: AsyncSession, user_id: str, organization_id: str, roles: Sequence[str], now_ms: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """In the transaction of `session`: what they had there before, and what they have."""
+    await _holders(session, organization_id, Role.ADMIN)  # one after the other with who takes or sets roles there
+    held = select(Membership.role).where(Membership.user_id == user_id, Membership.organization_id == organization_id)
+    before = set(await session.scalars(held))
+    moment = from_ms(now_ms)
+    rows = [
+        {"user_id": user_id, "organization_id": organization_id, "role": role, "created_at": moment}
+        for role in sorted(roles)
+    ]
+    await session.execute(insert(Membership).values(rows).on_conflict_do_nothing())
+    await _changed(session, user_id)
+    return tuple(sorted(before)), tuple(sorted(before.union(roles)))
+
+
+async def _holders(session: AsyncSession, organization_id: str, role: str) -> set[str]:
+    """Who has it there, locked: two admins who remove each other at the same time are one after the other."""
+    holders = select(Membership.user_id).where(Membership.organization_id == organization_id, Membership.role == role)
+    return set(await session.scalars(holders.order_by(Membership.user_id).with_for_update()))
 
 
 async def _changed(session: AsyncSession, user_id: str) -> None:

@@ -40,17 +40,7 @@ class UserTables:
         return None if row is None else await self._record(row)
 
     async def add_user(self, user: UserRecord) -> bool:
-        values = {
-            **{name: getattr(user, name) for name in ("id", "password_hash", "locale", "time_zone")},
-            "status": user.status.value,
-            "roles": list(user.roles),
-            "email": self._vault.seal(user.email.encode(), _email_place(user.id)),
-            "email_hash": await self._vault.hash_email(user.email),
-            "profile": seal_profile(self._vault, user.id, Profile(user.name, user.phone)),
-            "verified_at": from_ms(user.verified_at_ms) if user.verified_at_ms else None,
-            "created_at": from_ms(user.created_at_ms),
-            "updated_at": from_ms(user.updated_at_ms),
-        }
+        values = row_of(self._vault, user) | {"email_hash": await self._vault.hash_email(user.email)}
         statement = insert(User).values(values).on_conflict_do_nothing().returning(User.id)
         words = await blind_words(self._vault, user.name)
         async with self._database.session() as session:
@@ -186,6 +176,20 @@ class UserTables:
 
     async def _record(self, row: User) -> UserRecord:
         return await user_record(self._vault, row)
+
+
+def row_of(vault: Vault, user: UserRecord) -> dict[str, Any]:
+    """A person as their row is written, but for the hash of the address."""
+    return {
+        **{name: getattr(user, name) for name in ("id", "password_hash", "locale", "time_zone")},
+        "status": user.status.value,
+        "roles": list(user.roles),
+        "email": vault.seal(user.email.encode(), _email_place(user.id)),
+        "profile": seal_profile(vault, user.id, Profile(user.name, user.phone)),
+        "verified_at": from_ms(user.verified_at_ms) if user.verified_at_ms else None,
+        "created_at": from_ms(user.created_at_ms),
+        "updated_at": from_ms(user.updated_at_ms),
+    }
 
 
 async def user_record(vault: Vault, row: User) -> UserRecord:

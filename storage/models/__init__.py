@@ -18,6 +18,7 @@ from storage.models.factors import FactorChallenge, Passkey, RecoveryCode, TotpF
 from storage.models.idempotency import IdempotencyKey
 from storage.models.identities import Identity, OidcSpent
 from storage.models.index import INDEX_TABLES, CartIndex, DocumentIndex, OrderIndex, RoomIndex, SessionIndex
+from storage.models.invitations import Invitation
 from storage.models.jobs import Job
 from storage.models.keys import DataKeyRow
 from storage.models.locations import Location, Room, VisitPlace
@@ -42,6 +43,7 @@ __all__ = [
     "HostRow",
     "IdempotencyKey",
     "Identity",
+    "Invitation",
     "Job",
     "JournalRow",
     "LegalHold",

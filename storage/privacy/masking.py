@@ -21,6 +21,7 @@ LEFT_OUT: Final = frozenset(
         *("data_keys", "lookup_keys", "alembic_version", "hosts", "shards", "shard_map", "snapshots", "audit_head"),
         *("refresh_tokens", "one_time_tokens", "login_failures", "user_search", "user_positions", "personal_exports"),
         *("totp_factors", "passkeys", "recovery_codes", "factor_challenges", "api_keys", "identities", "oidc_spent"),
+        "invitations",
         *("revocations", "idempotency_keys", "reaction_cursors", "reaction_retries", "retention_marks", "legal_holds"),
     }
 )

@@ -131,6 +131,26 @@ LOGINS: Final = (
 
 PEOPLE: Final = (
     _own("memberships", "memberships", "Roles at organizations."),
+    Personal(
+        noun="invitations",
+        table="invitations",
+        what="Invitations to organizations, sent to their address.",
+        columns=("email", "email_hash", "accepted_by"),
+        condition="(accepted_by = :person OR email_hash = (SELECT email_hash FROM users WHERE id = :person))",
+        opened={"email": "text"},
+        hidden=("email_hash", "hash", "invited_by"),
+        fate=Fate.DELETED,
+    ),
+    Personal(
+        noun="invitations_sent",
+        table="invitations",
+        what="When they invited others. Whom is those others'.",
+        columns=("invited_by",),
+        condition="invited_by = :person",
+        hidden=("email", "email_hash", "hash", "accepted_by"),
+        fate=Fate.KEPT,
+        ground=Ground.PSEUDONYMOUS,
+    ),
     _own("search_words", "user_search", "What the name is found by.", exported=False),
     _own("position", "user_positions", "Roughly where they said they are.", opened={"position": "msgpack"}),
     Personal(

@@ -30,7 +30,7 @@ OPEN_BYTES = {
     *("journal.command_hash", "audit_events.hash", "audit_head.hash", "data_keys.wrapped"),
     *("users.email_hash", "refresh_tokens.hash", "one_time_tokens.hash", "login_failures.email_hash"),
     *("passkeys.credential_id", "passkeys.public_key", "recovery_codes.hash", "factor_challenges.hash"),
-    *("api_keys.hash", "oidc_spent.hash", "idempotency_keys.id"),
+    *("api_keys.hash", "oidc_spent.hash", "idempotency_keys.id", "invitations.email_hash", "invitations.hash"),
 }
 """Columns of bytes that are not sealed by a data key."""
 

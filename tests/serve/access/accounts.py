@@ -3,9 +3,11 @@
 import re
 from typing import Final
 
+from actors.runtime.entity import Actor
 from domain.ids import new_id
 from storage.accounts.records import MembershipRecord, UserRecord, UserStatus
 from tests.serve.access.people import PEOPLE
+from tests.serve.clinic import CLINIC
 from tests.serve.house import ALICE, House
 from tests.services.accounts.people import PASSWORD, text_of
 
@@ -28,6 +30,7 @@ async def give_accounts(house: House) -> None:
                 name=person.column,
                 status=UserStatus.ACTIVE,
                 password_hash=hashed,
+                verified_at_ms=now,
                 created_at_ms=now,
                 updated_at_ms=now,
             )
@@ -67,6 +70,15 @@ async def mailed(house: House, path: str, address: str, **body: str) -> str:
     found = re.search(r"^Code: (\S+)$", text_of(house.mail.to(address)[-1]), re.MULTILINE)
     assert found is not None
     return found[1]
+
+
+async def invitation_to(house: House, subject: str) -> dict[str, str]:
+    """What was mailed to them, by an admin who is none of those who ask."""
+    address = address_of(subject) if subject else NEWCOMER
+    boss = Actor(new_id(), ("admin",), (CLINIC,))
+    await house.accounts.invitations.invite(boss, CLINIC, address, ("front_desk",))
+    await house.accounts.background.settled()
+    return {"token": house.mail.code(address)}
 
 
 async def logged_in(house: House) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from tests.serve.access.accounts import address_of
+from tests.serve.access.accounts import NEWCOMER, address_of, invitation_to
 from tests.serve.access.factors import asked, new_credential, used_credential
 from tests.serve.access.oidc import CHALLENGE, begun, code
 from tests.serve.access.people import QUINN, Person
@@ -106,6 +106,10 @@ PROBES: Final[dict[str, Probe]] = {
         ("accounts",), {"email": address_of(BOB), "role": "provider"}
     ),
     "DELETE /organizations/{organization_id}/members/{user_id}": Probe(("member",)),
+    "GET /organizations/{organization_id}/invitations": Probe(("invited",)),
+    "POST /organizations/{organization_id}/invitations": Probe((), {"email": NEWCOMER, "roles": ["provider"]}),
+    "DELETE /organizations/{organization_id}/invitations/{invitation_id}": Probe(("invited",)),
+    "POST /invitations/accept": Probe(("accounts",), lambda w, p: invitation_to(w.house, p.subject)),
     "GET /locations/countries": Probe(("location",)),
     "GET /locations/{country}/cities": Probe(("location",)),
     "GET /locations/{location_id}/categories": Probe(("location",)),
@@ -243,6 +247,9 @@ PROBES: Final[dict[str, Probe]] = {
     "GET /users/{user_id}": Probe(("person",)),
     "GET /users/{user_id}/export": Probe(("accounts", "oneself")),
     "GET /users/{user_id}/export/file": Probe(("accounts", "exported")),
+    "GET /graphql": Probe(query="query=%7B__typename%7D"),
+    "POST /graphql": Probe((), {"query": "{__typename}"}),
+    "GET /graphql/schema": Probe(),
     "POST /jobs": Probe(("accounts",), {"kind": "user_export"}),
     "GET /jobs": Probe(("job",)),
     "GET /jobs/{job_id}": Probe(("job",)),

@@ -222,6 +222,11 @@ class World:
         self.ids["user_id"] = BOB
         await self.done(ADA, "POST", f"/organizations/{CLINIC}/members", {"email": address_of(BOB), "role": "provider"})
 
+    async def _invited(self) -> None:
+        body = {"email": NEWCOMER, "roles": ["provider"]}
+        made = await self.done(ADA, "POST", f"/organizations/{CLINIC}/invitations", body)
+        self.ids["invitation_id"] = made["id"]
+
     async def _api_key(self) -> None:
         await self.make("accounts")
         alice = next(one for one in PEOPLE if one.subject == ALICE)

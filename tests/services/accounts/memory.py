@@ -10,6 +10,7 @@ from storage.accounts.records import LoginRecord, MembershipRecord, Rotated, Tok
 from storage.accounts.revocations import Ending, Revocation, for_ever, up_to
 from storage.accounts.secret_tokens import token_hash
 from tests.services.accounts.memory_factors import MemoryFactors
+from tests.services.accounts.memory_invitations import MemoryInvitations
 from tests.services.accounts.memory_keys import MemoryKeys
 from tests.services.accounts.memory_people import MemoryPeople
 
@@ -262,4 +263,5 @@ def memory_stores(organizations: set[str], inactive: set[str] | None = None) -> 
     users, members = MemoryUsers(revocations.logins, factors), MemoryMembers(organizations, inactive, revocations)
     people = MemoryPeople(users, members)
     keys = MemoryKeys(organizations, inactive, revocations.rows)
-    return AccountStores(users, revocations.logins, members, people, revocations, keys, factors)
+    invitations = MemoryInvitations(users, members)
+    return AccountStores(users, revocations.logins, members, people, revocations, keys, factors, invitations)
