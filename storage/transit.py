@@ -8,6 +8,7 @@ It is asked when a process starts and when there is a new data key. In between i
 stay in memory. Its own key may be rotated there at any time.
 """
 
+import asyncio
 import base64
 import binascii
 import ssl
@@ -24,10 +25,12 @@ from storage.key_management import Guard
 from storage.key_wrapping import EncryptionKeyError, KeyServiceAwayError
 
 KMS_SECONDS_MAX: Final = 5.0
-"""An answer that takes longer is none."""
+"""An answer that takes longer, from connecting to its last byte, is none."""
 ANSWER_BYTES_MAX: Final = 65_536
+"""An answer that is longer is none: no more of it is read."""
 
 _MOUNT: Final = "transit"
+_AS_IT_IS: Final = {"accept-encoding": "identity"}
 _TOKEN: Final = "X-Vault-Token"  # noqa: S105 - the header's name
 _ASK_AGAIN: Final = frozenset({408, 412, 429, 472, 473})
 """Besides 5xx, answers of a service that cannot be asked now: busy, or a standby."""
@@ -89,18 +92,20 @@ class TransitWrapper:
         return key
 
     async def _ask(self, operation: str, body: dict[str, str]) -> _Data:
-        headers = {_TOKEN: self._read_token()}
+        headers = {_TOKEN: self._read_token(), **_AS_IT_IS}
         url = f"{self._url}/v1/{_MOUNT}/{operation}/{self._key}"
         try:
-            async with self._guard(self._host), self._client() as client:
-                answer = await client.post(url, json=body, headers=headers)
-                _raise_if_away(self._host, answer)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with self._guard(self._host), asyncio.timeout(self._timeout_s), self._client() as client:
+                status, content = await _asked(client, url, body, headers)
+                _raise_if_away(self._host, status, content)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise KeyServiceAwayError(f"{self._host} cannot be reached: {type(error).__name__}") from None
-        if answer.status_code != 200:
-            raise EncryptionKeyError(f"{self._host} refused to {operation} with {self.name}: {_reason(answer)}")
+        if status != 200:
+            raise EncryptionKeyError(
+                f"{self._host} refused to {operation} with {self.name}: {_reason(status, content)}"
+            )
         try:
-            return _answer(answer.content[: ANSWER_BYTES_MAX + 1]).data
+            return _answer(content).data
         except msgspec.DecodeError:
             raise EncryptionKeyError(f"{self._host} did not answer as a key management service does") from None
 
@@ -121,16 +126,29 @@ class TransitWrapper:
         return token
 
 
-def _raise_if_away(host: str, answer: httpx.Response) -> None:
-    if answer.status_code >= 500 or answer.status_code in _ASK_AGAIN:
-        raise KeyServiceAwayError(f"{host} cannot be asked now: {answer.status_code} {_reason(answer)}")
+async def _asked(
+    client: httpx.AsyncClient, url: str, body: dict[str, str], headers: dict[str, str]
+) -> tuple[int, bytes]:
+    """Status and content; of one that is too long no more than makes it no answer."""
+    content = bytearray()
+    async with client.stream("POST", url, json=body, headers=headers) as answer:
+        async for part in answer.aiter_raw():  # as it comes: what is compressed has no end that is known
+            content += part[: ANSWER_BYTES_MAX + 1 - len(content)]
+            if len(content) > ANSWER_BYTES_MAX:
+                return answer.status_code, b""
+    return answer.status_code, bytes(content)
 
 
-def _reason(answer: httpx.Response) -> str:
+def _raise_if_away(host: str, status: int, content: bytes) -> None:
+    if status >= 500 or status in _ASK_AGAIN:
+        raise KeyServiceAwayError(f"{host} cannot be asked now: {status} {_reason(status, content)}")
+
+
+def _reason(status: int, content: bytes) -> str:
     """What it says, in one line; it never repeats what was sent."""
     try:
-        document: Any = msgspec.json.decode(answer.content[:ANSWER_BYTES_MAX])
+        document: Any = msgspec.json.decode(content)
         said = "; ".join(str(each) for each in document["errors"])
     except (msgspec.DecodeError, KeyError, TypeError):
         said = ""
-    return " ".join(said.split())[:200] or str(answer.status_code)
+    return " ".join(said.split())[:200] or str(status)

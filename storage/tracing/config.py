@@ -43,7 +43,11 @@ def open_tracer(config: TraceConfig, service: str) -> "Tracer | None":
     if config.endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-        exporter = OTLPSpanExporter(config.endpoint, timeout=EXPORT_SECONDS_MAX)
+        from storage.tracing.collector import BoundedSession  # noqa: PLC0415
+
+        exporter = OTLPSpanExporter(
+            config.endpoint, timeout=EXPORT_SECONDS_MAX, session=BoundedSession(EXPORT_SECONDS_MAX)
+        )
     else:
         from storage.tracing.files import FileExporter  # noqa: PLC0415
 

@@ -7,8 +7,9 @@ import json
 import secrets
 import ssl
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,7 +25,8 @@ TOKEN = "s.unit-test"
 
 
 class KeyService(ThreadingHTTPServer):
-    """`status`: answer everything with it instead."""
+    """`status`: answer everything with it instead. `endless`: with bytes that never end, or one every so many
+    seconds."""
 
     daemon_threads = True
 
@@ -33,6 +35,8 @@ class KeyService(ThreadingHTTPServer):
         self.keys = {"atrium": [AESGCM(secrets.token_bytes(32))]}
         self.asked: list[str] = []
         self.status = 0
+        self.endless: float | None = None
+        self.sent_bytes = 0
         self._scheme = "http"
         if tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -58,6 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         _, v1, mount, operation, name = self.path.split("/")
+        if self.server.endless is not None:
+            self._go_on(self.server.endless)
+            return
         if self.server.status:
             self._say(self.server.status, {"errors": ["Vault is sealed"]})
         elif self.headers["X-Vault-Token"] != TOKEN:
@@ -82,6 +89,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(400, {"errors": ["cipher: message authentication failed"]})
         else:
             self._say(200, {"data": {"plaintext": base64.b64encode(plaintext).decode()}})
+
+    def _go_on(self, pause_s: float) -> None:
+        self.send_response(self.server.status or 200)
+        self.end_headers()
+        part = b" " if pause_s else b" " * 65_536
+        with suppress(OSError):
+            while True:
+                self.wfile.write(part)
+                self.server.sent_bytes += len(part)
+                time.sleep(pause_s)
 
     def _say(self, status: int, document: dict[str, Any]) -> None:
         content = json.dumps(document).encode()

@@ -1,6 +1,7 @@
 """Data keys under a key management service: its key leaves it never, and it may be away once they are known."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,26 @@ async def test_a_wrong_token_or_key_is_told_apart_from_a_service_that_is_away(se
         await wrapper_of(service).wrap(b"k", b"")
     with pytest.raises(KeyServiceAwayError, match="cannot be reached"):
         await TransitWrapper("http://127.0.0.1:9", "atrium", lambda: TOKEN).wrap(b"k", b"")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(200, EncryptionKeyError), (400, EncryptionKeyError), (503, KeyServiceAwayError)]
+)
+async def test_of_an_answer_that_never_ends_only_the_beginning_is_read(
+    service: KeyService, status: int, error: type[Exception]
+) -> None:
+    service.endless, service.status = 0.0, status
+    with pytest.raises(error):
+        await wrapper_of(service).wrap(b"k", b"")
+    assert service.sent_bytes < 16 * 1_048_576  # what the sockets took in between
+
+
+async def test_an_answer_that_comes_a_byte_at_a_time_is_none(service: KeyService) -> None:
+    service.endless = 0.05
+    began = time.monotonic()
+    with pytest.raises(KeyServiceAwayError, match="TimeoutError"):
+        await TransitWrapper(service.url, "atrium", lambda: TOKEN, timeout_s=0.3).wrap(b"k", b"")
+    assert time.monotonic() - began < 3
 
 
 async def test_its_certificate_is_checked(tmp_path: Path) -> None:
