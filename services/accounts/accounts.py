@@ -85,7 +85,7 @@ class Accounts:
         self.logins = Logins(stores, tokens, prover, self.factors, self.passkeys, revocations, audit, clock, limits)
         self.alerts = AdminAlerts(stores, post, self.background)
         self.members = Members(stores, revocations, audit, clock)
-        self.keys = ApiKeys(stores.keys, stores, revocations, audit, clock)
+        self.keys = ApiKeys(stores.keys, stores, revocations, post, self.alerts, audit, clock)
         self.key_check = KeyCheck(stores.keys, stores, revocations, clock)
         self.services = ServiceAccounts(stores.keys, revocations, audit, clock)
         self.profiles = Profiles(stores.users, clock)

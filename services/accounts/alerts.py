@@ -22,7 +22,14 @@ class AdminAlerts:
 
     async def emergency_access(self, organization_id: str) -> None:
         """Mail it to all of them, beside the request."""
-        self._background.start("admins_told", self._tell("emergency_access", organization_id))
+        self._start("emergency_access", organization_id)
+
+    def service_key(self, organization_id: str) -> None:
+        """Likewise: there is a new key of one of its service accounts."""
+        self._start("service_key_added", organization_id)
+
+    def _start(self, message: str, organization_id: str) -> None:
+        self._background.start("admins_told", self._tell(message, organization_id))
 
     async def _tell(self, message: str, organization_id: str) -> None:
         told, after = 0, ""

@@ -13,6 +13,7 @@ from domain.ids import new_id
 from domain.text import check_text
 from domain.times import SECOND_MS
 from services.access.scopes import check_scopes
+from services.accounts.alerts import AdminAlerts
 from services.accounts.grants import Grant, grant_for
 from services.accounts.key_format import SHOWN_CHARACTERS, is_key, key_hash, new_key
 from services.accounts.key_limits import DEFAULTS, KeyLimits
@@ -21,6 +22,7 @@ from services.accounts.revocations import Revocations
 from services.accounts.store import AccountStores
 from services.audit import Audit
 from services.lookups import Clock
+from services.mail.post import Post
 from services.tokens import Verified, taken_back
 from storage.accounts.api_keys import ACTIVE, PERSON, SERVICE, ApiKeyRecord
 from storage.accounts.records import UserStatus
@@ -57,6 +59,8 @@ class ApiKeys:
         store: KeyStore,
         accounts: AccountStores,
         revocations: Revocations,
+        post: Post,
+        alerts: AdminAlerts,
         audit: Audit,
         clock: Clock,
         limits: KeyLimits = DEFAULTS,
@@ -65,6 +69,8 @@ class ApiKeys:
         self._store = store
         self._accounts = accounts
         self._revocations = revocations
+        self._post = post
+        self._alerts = alerts
         self._audit = audit
         self._clock = clock
 
@@ -83,7 +89,10 @@ class ApiKeys:
     async def create(
         self, actor: Actor, owner: Owner, *, name: str, scopes: Iterable[str], days: int | None = None
     ) -> NewKey:
-        """Raises `Invalid`, `Conflict` (`too_many_keys`)."""
+        """It is told by mail: to the person, or to the admins of the service account's organization.
+
+        Raises `Invalid`, `Conflict` (`too_many_keys`).
+        """
         days = self.limits.key_days_default if days is None else days
         if not 1 <= days <= self.limits.key_days_max:
             raise invalid_field("expires_in_days", "out_of_range", f"1 to {self.limits.key_days_max}.")
@@ -93,11 +102,13 @@ class ApiKeys:
             new.record, key_hash(new.key), live_max=self.limits.keys_per_owner_max, now_ms=new.record.created_at_ms
         ):
             raise self._too_many()
+        await self._tell(owner)
         await self._note(actor, "api_key_created", owner, new.record.id, after=_state(new.record))
         return new
 
     async def rotate(self, actor: Actor, owner: Owner, key_id: str, overlap_seconds: int | None = None) -> NewKey:
         """Another key for the same, for as many days as the old one was made for; that one goes on for the overlap.
+        Told as in `create`.
 
         Raises `NotFound`, `Invalid`, `Conflict` (`too_many_keys`).
         """
@@ -125,6 +136,7 @@ class ApiKeys:
         if not rotated:
             raise self._too_many()
         await self._revocations.spread()
+        await self._tell(owner)
         await self._note(actor, "api_key_rotated", owner, key_id, _state(old), _state(new.record))
         return new
 
@@ -154,6 +166,15 @@ class ApiKeys:
             expires_at_ms=expires_ms,
         )
         return NewKey(record, key)
+
+    async def _tell(self, owner: Owner) -> None:
+        """Whoever did not make it hears that somebody has."""
+        if owner.kind == SERVICE:
+            self._alerts.service_key(owner.organization_id)
+            return
+        user = await self._accounts.users.user(owner.id)
+        if user is not None:
+            self._post.send("api_key_added", user.email, user.locale)
 
     def _too_many(self) -> Conflict:
         return Conflict(f"At most {self.limits.keys_per_owner_max} keys: revoke one first.", code="too_many_keys")

@@ -295,3 +295,51 @@ async def test_service_accounts_stop_with_their_organization(people):
     assert await refusal(people, key) == "token_revoked"
     await people.set_active(CLINIC, active=True)
     assert await refusal(people, key) == ""
+
+
+async def test_a_new_key_is_told_to_its_person_and_a_replaced_one_too(people):
+    actor, new = await made(people)
+    await people.settled()
+    before = len(people.mail.sent)
+    owner = await people.accounts.keys.own(actor, "")
+    await people.accounts.keys.rotate(actor, owner, new.record.id)
+    await people.settled()
+    mails = people.mail.to(ADA)
+    assert [mail["Subject"] for mail in mails[-2:]] == ["A new API key speaks for you"] * 2
+    assert len(people.mail.sent) == before + 1
+    assert new.key not in "".join(mail.as_string() for mail in mails)
+    await people.accounts.keys.revoke(actor, owner, new.record.id)
+    await people.settled()
+    assert len(people.mail.sent) == before + 1
+
+
+async def test_a_key_that_was_refused_is_told_to_nobody(people):
+    actor, _ = await made(people)
+    owner = await people.accounts.keys.own(actor, "")
+    await people.settled()
+    before = len(people.mail.sent)
+    with pytest.raises(Invalid):
+        await people.accounts.keys.create(actor, owner, name="CI", scopes=("everything",))
+    with pytest.raises(NotFound):
+        await people.accounts.keys.rotate(actor, owner, new_id())
+    await people.settled()
+    assert len(people.mail.sent) == before
+
+
+async def test_a_service_accounts_new_key_is_told_to_the_admins_of_its_organization_only(people):
+    platform = Actor(new_id(), ("admin",))
+    for email, organization_id, role, locale in (
+        (ADA, CLINIC, "admin", "en"),
+        ("bob@example.test", CLINIC, "admin", "de-AT"),
+        ("cleo@example.test", CLINIC, "provider", "en"),
+        ("dora@example.test", OTHER_CLINIC, "admin", "en"),
+    ):
+        await people.join(email, locale=locale)
+        await people.accounts.members.add(platform, organization_id, role, email=email)
+    people.mail.sent.clear()
+    await machine(people)
+    await people.settled()
+    assert {mail["To"]: mail["Subject"] for mail in people.mail.sent} == {
+        ADA: "A service account of your organization has a new key",
+        "bob@example.test": "Ein Dienstkonto Ihrer Organisation hat einen neuen Schlüssel",
+    }
