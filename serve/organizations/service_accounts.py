@@ -6,11 +6,13 @@ from typing import Annotated
 import msgspec
 from fastapi import Query
 
+from domain.ids import derived_id
 from domain.times import to_rfc3339
 from serve.auth import key_schemas as schemas
 from serve.auth.keys import FULL, NO_KEY, WRONG, key_shown, new_key_answer
 from serve.auth.routes import accounts_of
 from serve.auth.step_up import stepped_up
+from serve.platform.answers import replayed
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.pages import id_of, page
 from serve.platform.routing import Id, api_router, problems
@@ -41,8 +43,12 @@ class ShownService(msgspec.Struct):
 )
 async def create_service_account(call: Call, organization_id: Id, body: schemas.CreateServiceAccount) -> Answer:
     """Somebody who is no person: it has roles here, and acts by its keys only."""
-    services = accounts_of(call).services
-    made = await services.create(call.actor, organization_id, body.name, body.roles, call.correlation)
+    key, services = call.idempotency_key(), accounts_of(call).services
+    id_ = "" if key is None else derived_id("service-account", call.actor.subject, organization_id, key)
+    earlier = await services.earlier(call.actor, organization_id, body.name, body.roles, id_) if id_ else None
+    if earlier is not None:
+        return json_answer(_shown(earlier), HTTPStatus.CREATED, replayed(True))
+    made = await services.create(call.actor, organization_id, body.name, body.roles, call.correlation, id_)
     return json_answer(_shown(made), HTTPStatus.CREATED)
 
 

@@ -119,7 +119,8 @@ def _kept(answer: Answer, bytes_max: int) -> bytes | None:
         return None
     if any(name == b"set-cookie" for name, _ in answer.headers):
         return None
-    return msgspec.msgpack.encode(_Kept(int(answer.status), answer.headers, answer.body, answer.media_type))
+    headers = [header for header in answer.headers if header not in replayed(True)]  # it is said of each repeat anew
+    return msgspec.msgpack.encode(_Kept(int(answer.status), headers, answer.body, answer.media_type))
 
 
 def _request_hash(call: Call) -> bytes:

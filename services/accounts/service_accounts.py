@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.runtime.entity import Actor
-from domain.errors import Conflict, NotFound, invalid_field
+from domain.errors import Conflict, Invalid, NotFound, invalid_field
 from domain.ids import new_id
 from domain.roles import SERVICE_ROLES
 from domain.text import check_text
@@ -38,13 +38,14 @@ class ServiceAccounts:
         self._limits = limits
 
     async def create(
-        self, actor: Actor, organization_id: str, name: str, roles: Sequence[str], correlation: str = ""
+        self, actor: Actor, organization_id: str, name: str, roles: Sequence[str], correlation: str = "", id: str = ""
     ) -> ServiceAccountRecord:
-        """Raises `Invalid`, `Conflict` (`too_many_service_accounts`)."""
+        """`id` is for a request that may be repeated: see `earlier`. Raises `Invalid`, `Conflict`
+        (`too_many_service_accounts`)."""
         require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
         now = self._clock.now_ms()
         service = ServiceAccountRecord(
-            id=new_id(),
+            id=id or new_id(),
             organization_id=organization_id,
             name=self._name(name),
             roles=_roles(roles),
@@ -61,6 +62,17 @@ class ServiceAccounts:
             raise Conflict(f"At most {count_max} service accounts.", code="too_many_service_accounts")
         await self._note(actor, "service_account_created", service, correlation)
         return service
+
+    async def earlier(
+        self, actor: Actor, organization_id: str, name: str, roles: Sequence[str], id: str
+    ) -> ServiceAccountRecord | None:
+        """What an earlier `create` of this id made, whose answer was lost. Raises `Invalid` (`idempotency_key_reused`)
+        if that was another one."""
+        require(actor, Permission.MEMBERS_MANAGE, organization_id=organization_id)
+        found = await self._store.service(id)
+        if found is not None and (found.name, found.roles, found.status) != (self._name(name), _roles(roles), ACTIVE):
+            raise Invalid("This key was used for another service account.", code="idempotency_key_reused")
+        return found
 
     async def list(self, actor: Actor, organization_id: str, after: str, limit: int) -> Sequence[ServiceAccountRecord]:
         """The next `limit`, by id."""
