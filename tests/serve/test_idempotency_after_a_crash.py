@@ -14,7 +14,12 @@ from tests.serve.test_auth import AUTH, bearer, join, log_in
 KEY = {"Idempotency-Key": "k"}
 BOSS = new_id()
 ROLL = {"merchant_id": MERCHANT, "name": "Roll", "sku": "R1", "price": {"amount": 100, "currency": "EUR"}}
-SITE = {"name": "Main", "time_zone": "Europe/Berlin", "slug": "main"}
+SITE = {
+    "name": "Main",
+    "address": {"line1": "Hauptstraße 1", "city": "Berlin", "country": "DE"},
+    "time_zone": "Europe/Berlin",
+    "opening_hours": [],
+}
 SERVICES = f"/organizations/{CLINIC}/service-accounts"
 
 
