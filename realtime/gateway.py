@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ class Gateway:
         self.draining = False
         self.let_go = 0
         """What refers to itself and was left behind: the server's objects of each upgrade, and of each socket's end."""
+        self.closed: Counter[int] = Counter()
+        """Sockets that have ended, by close code; 0: they went by themselves."""
         self._sleep = sleep
         self._rng = rng or random.Random()
         self._sessions: set[Session] = set()
@@ -71,6 +74,8 @@ class Gateway:
 
     def _over(self, session: Session) -> None:
         self._sessions.discard(session)
+        closing = session.connection.closing
+        self.closed[0 if closing is None else closing.code] += 1
         self.let_go += 1
 
     def tick(self, now: float) -> None:

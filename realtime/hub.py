@@ -65,6 +65,8 @@ class Hub:
         self._listings = asyncio.Semaphore(limits.listing_concurrency_max)
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._doubts = 0
+        self.overflows = 0
+        """Subscriptions begun anew because too much changed while their state was read."""
 
     async def start(self) -> None:
         """Listen first; nothing is watched before."""
@@ -114,6 +116,7 @@ class Hub:
             if not sub.overflowed:
                 self.table.activate(sub, reads, have, ref, gone)
                 return
+            self.overflows += 1
         self.table.leave(subscriber, name, self._clock())
         raise Unavailable("too many changes while the state was read", retry_after_ms=1_000)
 

@@ -65,6 +65,11 @@ class Outbox:
     def waiting_bytes(self) -> int:
         return self._bytes + self._asked_bytes
 
+    @property
+    def behind(self) -> bool:
+        """Whether the newest state goes out later, in place of what the consumer could not take."""
+        return bool(self._stale)
+
     def push(self, frame: bytes, now: float, key: Key | None = None) -> bool:
         """Queue a frame; False when the consumer is too slow to be kept."""
         if key is not None and self._stale:

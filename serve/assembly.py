@@ -20,6 +20,7 @@ from serve.app import NOUNS
 from serve.gateway import GatewayRuntime
 from serve.limits import DEFAULTS, GatewayLimits
 from serve.live.adapters import AuditWitness, TokenAuthenticator
+from serve.live.hub_metrics import HubCollector
 from serve.live.ledger import SessionLedger
 from serve.live.observed import ObservedPort, SocketMetrics
 from serve.platform.browsers import Browsers, origins_of
@@ -168,6 +169,7 @@ async def open_gateway(
     await revocations.load()
     accounts.background.start("seal_names", accounts.people.seal_names())
     _expose(runtime, live, client)
+    runtime.registry.register(HubCollector(gateway_id, live, bus, (sealed, changes)))
     _relay(runtime, client, settings, processes)
     await live.start()
     beside = [
