@@ -24,8 +24,9 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     """A GraphQL request: its query and its variables; past it 413."""
     graphql_tokens_max: int = 2_000
     """Words and signs of a query. This and what follows is looked at before anything is read."""
-    graphql_fields_max: int = 300
-    """Fields of a query, those of a fragment at each place where it is used."""
+    graphql_fields_max: int = 250
+    """Fields in the text of a query, each use of a fragment counted as one."""
+    graphql_fragments_max: int = 15
     graphql_aliases_max: int = 30
     graphql_directives_max: int = 30
     graphql_depth_max: int = 12
@@ -34,9 +35,9 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The same of questions about the schema itself."""
     graphql_first_max: int = 100
     """Entries that one list of a query may ask for."""
-    graphql_list_estimate: int = 10
+    graphql_list_estimate: int = 5
     """Entries that a list without pages is taken to have when a query is measured."""
-    graphql_values_max: int = 20_000
+    graphql_values_max: int = 10_000
     """Values of the answer, as estimated from fields and the lengths of lists."""
     graphql_reads_max: int = 1_200
     """Things that are looked up for one query, as estimated; what is the same is looked up once."""

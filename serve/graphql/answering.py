@@ -54,7 +54,6 @@ async def answer(call: Call, asked: Asked, *, by_url: bool = False) -> Answer:
     _log.info(
         "graphql_query",
         operation=(asked.operation_name or "")[:NAME_CHARACTERS_MAX],
-        fields=size.fields,
         depth=size.depth,
         values=size.values,
         reads=size.reads,

@@ -35,6 +35,10 @@ from serve.limits import GatewayLimits
 
 _OPENING = frozenset({TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L})
 _CLOSING = frozenset({TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R})
+_FIELDS = "graphql_fields_max"
+_FRAGMENTS = "graphql_fragments_max"
+_ALIASES = "graphql_aliases_max"
+_DIRECTIVES = "graphql_directives_max"
 _META = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef, "__typename": TypeNameMetaFieldDef}
 _OF_SCHEMA = "__"
 """Types of these names are the schema's own: their lists are as long as the schema, and a rule bounds their nesting."""
@@ -44,10 +48,9 @@ _NESTING_PER_FIELD = 2
 
 @dataclass(slots=True)
 class Size:
-    """Of a selection, once: fields within fields; fields in all; values and readings, each list with its length."""
+    """Of a selection, once: fields within fields; values and readings, each list with its length."""
 
     depth: int = 0
-    fields: int = 0
     values: int = 0
     reads: int = 0
     introspection: int = 0
@@ -56,14 +59,12 @@ class Size:
     def beside(self, other: "Size") -> None:
         self.depth = max(self.depth, other.depth)
         self.introspection = max(self.introspection, other.introspection)
-        self.fields += other.fields
         self.values += other.values
         self.reads += other.reads
 
     def around(self, inner: "Size", times: int) -> None:
         self.depth += inner.depth
         self.introspection = max(self.introspection, inner.introspection)
-        self.fields += inner.fields
         self.values += inner.values * times
         self.reads += inner.reads * times
 
@@ -104,7 +105,6 @@ def measured(
     for limit, found in (
         ("graphql_depth_max", size.depth),
         ("graphql_introspection_depth_max", size.introspection),
-        ("graphql_fields_max", size.fields),
         ("graphql_values_max", size.values),
         ("graphql_reads_max", size.reads),
     ):
@@ -155,12 +155,12 @@ class _Measure:
     def _field(self, node: FieldNode, parent: Any, page: int) -> Size:
         name = node.name.value
         definition = _META.get(name) or parent.fields[name]
-        size = Size(depth=1, fields=1, values=1, reads=int(_reads(definition) is not None))
+        size = Size(depth=1, values=1, reads=int(reads_of(definition) is not None))
         if node.selection_set is None:
             return size
         inner = self.selection(node.selection_set, get_named_type(definition.type), self._page(node, definition))
         if name in _META:
-            return Size(fields=1 + inner.fields, values=1 + inner.values, introspection=1 + inner.depth)
+            return Size(values=1 + inner.values, introspection=1 + inner.depth)
         times = 1
         if name == "edges":
             times = page
@@ -189,21 +189,24 @@ class _Counter(Visitor):
     """Counts what is in the text of the query, before anything has looked at it that takes longer with more."""
 
     found: dict[str, int] = field(
-        default_factory=lambda: {"graphql_fields_max": 0, "graphql_aliases_max": 0, "graphql_directives_max": 0}
+        default_factory=lambda: dict.fromkeys((_FIELDS, _FRAGMENTS, _ALIASES, _DIRECTIVES), 0)
     )
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
-        self.found["graphql_fields_max"] += 1
-        self.found["graphql_aliases_max"] += node.alias is not None
+        self.found[_FIELDS] += 1
+        self.found[_ALIASES] += node.alias is not None
+
+    def enter_fragment_definition(self, *_: Any) -> None:
+        self.found[_FRAGMENTS] += 1
 
     def enter_fragment_spread(self, *_: Any) -> None:
-        self.found["graphql_fields_max"] += 1
+        self.found[_FIELDS] += 1
 
     def enter_directive(self, *_: Any) -> None:
-        self.found["graphql_directives_max"] += 1
+        self.found[_DIRECTIVES] += 1
 
 
 def _check_text(query: str, limits: GatewayLimits) -> None:
@@ -226,6 +229,7 @@ def _is_list(kind: Any) -> bool:
     return isinstance(kind, GraphQLList)
 
 
-def _reads(definition: GraphQLField) -> Reads | None:
+def reads_of(definition: GraphQLField) -> Reads | None:
+    """How a field asks a use-case; None: it is made of its parent."""
     extensions = getattr(definition.extensions.get("strawberry-definition"), "extensions", ())
     return next((each for each in extensions if isinstance(each, Reads)), None)

@@ -6,7 +6,9 @@ import pytest
 from starlette.routing import Route, WebSocketRoute
 
 from serve.app import NOUNS, create_app
+from serve.graphql.schema import CORE
 from tests.serve.access import operations, routes
+from tests.serve.access.fields import FIELDS
 from tests.serve.access.page import SECTIONS, policy, sockets, table
 from tests.serve.access.people import PEOPLE
 from tests.serve.access.permissions import TABLES
@@ -41,6 +43,13 @@ def test_every_socket_has_a_row(house: House) -> None:
     served = {route.path.removeprefix(PREFIX) for route in application.routes if isinstance(route, WebSocketRoute)}
     assert served == set(operations.SOCKETS)
     assert sockets() == operations.SOCKETS
+
+
+def test_every_root_field_of_graphql_has_a_row_and_gives_what_rest_gives() -> None:
+    assert CORE.query_type is not None
+    assert set(CORE.query_type.fields) == set(FIELDS) == set(POLICY["field"])
+    for name, probe in FIELDS.items():
+        assert POLICY["field"][name] == POLICY["route"][probe.rest], name
 
 
 def test_every_operation_of_a_device_has_a_row() -> None:

@@ -22,6 +22,8 @@ SINGLE_USE = {
     *("login", "refresh", "logout", "verify-email", "reset-password", "guest"),
     # challenges and codes that are good once
     *("options", "verify", "callback", "exchange"),
+    # a query changes nothing
+    "graphql",
 }
 
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.serve.access import operations, routes
+from tests.serve.access import fields, operations, routes
 from tests.serve.access.people import COLUMNS, PEOPLE
 from tests.serve.access.walk import Row
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "access.md"
 SECTIONS: Final[dict[str, tuple[str, Mapping[str, object]]]] = {
     "route": ("HTTP routes", routes.PROBES),
+    "field": ("GraphQL fields", fields.FIELDS),
     "command": ("Commands of devices", operations.COMMANDS),
     "signal": ("Signals of devices", operations.SIGNALS),
     "channel": ("Channels of sockets", operations.CHANNELS),

@@ -7,7 +7,7 @@ import httpx
 from domain.errors import AtriumError
 from realtime.ports import Credentials
 from serve.live.adapters import TokenAuthenticator
-from tests.serve.access import operations, routes
+from tests.serve.access import fields, operations, routes
 from tests.serve.access.people import PEOPLE, Person
 from tests.serve.access.world import World
 from tests.serve.house import open_house
@@ -22,7 +22,7 @@ Row = dict[tuple[str, str], str]
 
 async def ask(section: str, name: str, world: World, person: Person) -> str:
     """The word for this person and this row of the section's table. On a socket, nobody gets past the hello."""
-    if section != "route" and not person.subject:
+    if section in _ON_SOCKETS and not person.subject:
         return await _outcome(TokenAuthenticator(world.house.tokens).authenticate(Credentials()))
     return await _ASKERS[section](name, world, person)
 
@@ -51,6 +51,18 @@ def _refusal(status: int, said: Any) -> str:
     """Anything else is a probe that is wrong in itself."""
     assert status in {401, 403, 404, 409}, said
     return str(status)
+
+
+async def _field(name: str, world: World, person: Person) -> str:
+    probe = fields.FIELDS[name]
+    await world.make(*probe.needs)
+    query, headers = {"query": fields.query_of(probe, world)}, person.headers(world.house)
+    answer = (await world.house.http.post("/api/v1/graphql", json=query, headers=headers)).json()
+    assert list(answer["data"]) == [name], answer
+    if "errors" in answer:
+        assert answer["data"] == {name: None}, answer
+        return _refusal(answer["errors"][0]["extensions"]["status"], answer)
+    return EMPTY if answer["data"][name] in ([], {"edges": []}) else YES
 
 
 async def _command(name: str, world: World, person: Person) -> str:
@@ -102,4 +114,11 @@ async def walk(section: str, name: str, expected: Row) -> Row:
     return found
 
 
-_ASKERS: Final[dict[str, Any]] = {"route": _route, "command": _command, "signal": _signal, "channel": _channel}
+_ASKERS: Final[dict[str, Any]] = {
+    "route": _route,
+    "field": _field,
+    "command": _command,
+    "signal": _signal,
+    "channel": _channel,
+}
+_ON_SOCKETS: Final = frozenset({"command", "signal", "channel"})
