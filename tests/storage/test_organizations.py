@@ -1,7 +1,5 @@
 """Organizations read back as they were written; changes check the version, and what must not change any more."""
 
-import asyncio
-
 import msgspec
 import pytest
 
@@ -10,6 +8,7 @@ from storage.accounts.revocations import Ending, RevocationTables
 from storage.catalog import CatalogTables, MerchantRecord, ProductRecord
 from storage.locations import LocationTables
 from storage.organizations import OrganizationFilter, OrganizationRecord, OrganizationTables
+from tests.storage.crowding import at_once
 from tests.storage.test_locations import SITE
 
 pytestmark = pytest.mark.stack
@@ -17,6 +16,7 @@ pytestmark = pytest.mark.stack
 STUDIO = OrganizationRecord(id="clinic-1", kind="clinic", name="Skin_Studio 100%", currency="EUR", city="Berlin")
 SHOP = OrganizationRecord(id="shop-1", kind="merchant", name="Corner", currency="EUR", country="DE")
 TOXIN = ProductRecord(id="p1", merchant_id="clinic-1", name="Toxin", price_minor=900, currency="EUR")
+HELD = "SELECT FROM organizations WHERE id = 'clinic-1' FOR UPDATE"
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ async def test_a_change_makes_the_next_version_and_a_stale_one_nothing(tables):
     assert await tables.change("none", {"name": "Other"}, expected=-1) is None
 
 
-async def test_of_two_changes_to_one_version_one_is_made(tables):
+async def test_of_two_changes_to_one_version_one_is_made(tables, database_url):
     changes = (tables.change("clinic-1", {"name": name}, expected=1) for name in "ab")
-    done = await asyncio.gather(*changes, return_exceptions=True)
+    done = await at_once(database_url, HELD, *changes)
     assert [type(one) for one in done if isinstance(one, Exception)] == [PreconditionFailed]
 
 
@@ -86,15 +86,19 @@ async def test_kind_and_currency_are_fixed_once_something_was_made_there(tables,
     assert (await tables.change("clinic-1", same, expected=-1))[1].name == "Studio"
 
 
-async def test_a_product_and_another_currency_at_once_never_both_come_to_be(tables, database):
+async def test_a_product_and_another_currency_at_once_never_both_come_to_be(tables, database, database_url):
     catalog = CatalogTables(database)
-    done = await asyncio.gather(
-        *(catalog.add_product(TOXIN), tables.change("clinic-1", {"currency": "CHF"}, expected=-1)),
-        return_exceptions=True,
-    )
+    change = tables.change("clinic-1", {"currency": "CHF"}, expected=-1)
+    done = await at_once(database_url, HELD, change, catalog.add_product(TOXIN))
     assert [type(one) for one in done if isinstance(one, Exception)] in ([Invalid], [Conflict])
     products = await catalog.products(["p1"])
     assert (await tables.organization("clinic-1")).currency == ("EUR" if products else "CHF")
+
+
+async def test_a_product_in_the_currency_of_before_is_refused(tables, database):
+    await tables.change("clinic-1", {"currency": "CHF"}, expected=-1)
+    with pytest.raises(Invalid, match="sells in CHF"):
+        await CatalogTables(database).add_product(TOXIN)
 
 
 async def test_deactivating_outdates_the_tokens_for_it_in_the_same_transaction(tables, database):

@@ -9,6 +9,7 @@ from actors.runtime.entity import Actor
 from domain.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 from domain.ids import new_id
 from services.accounts.registration import NewUser
+from storage.accounts.secret_tokens import token_hash
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.services.accounts.people import OTHER_PASSWORD, PASSWORD, text_of
 
@@ -155,6 +156,7 @@ async def test_who_registered_with_the_address_and_never_proved_it_gets_nothing(
     assert (opened.user.name, opened.user.status) == ("Ada", "active")
     with pytest.raises(Unauthenticated):
         await log_in(people, password=OTHER_PASSWORD)
+    assert await people.stores.users.token(token_hash(theirs), ("verify",), people.clock.now_ms()) is None
     with pytest.raises(Invalid):
         await people.accounts.registration.verify(theirs)
 
