@@ -41,8 +41,10 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Values of the answer, as estimated from fields and the lengths of lists."""
     graphql_reads_max: int = 1_200
     """Things that are looked up for one query, as estimated; what is the same is looked up once."""
+    graphql_reads_per_request: int = 25
+    """So many of these count as one request more for the rate limits."""
     graphql_reads_at_once_max: int = 32
-    """Of these, how many at the same time."""
+    """How many things are looked up for one query at the same time."""
     graphql_seconds_max: float = 10.0
     """For all of a query; past it 504."""
     graphql_answer_bytes_max: int = 2_097_152

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from graphql import DocumentNode, OperationDefinitionNode, OperationType, specified_rules, validate
 
-from domain.errors import DeadlineExceeded, Unauthenticated
+from domain.errors import DeadlineExceeded, Unauthenticated, rebuild
 from serve.graphql.context import Context
 from serve.graphql.errors import NotGraphqlError, QueryRefusedError, refused, shown, too_large
 from serve.graphql.measure import Size, measured, parsed
@@ -32,7 +32,7 @@ async def answer(call: Call, asked: Asked, *, by_url: bool = False) -> Answer:
     """The answer in the media type that the client wants. A query that is refused before it is executed has no `data`:
     400, but 200 in plain JSON, as the specification has it.
 
-    Raises `NotGraphqlError`, `Unauthenticated`, `MethodNotAllowedError`, `DeadlineExceeded`.
+    Raises `NotGraphqlError`, `Unauthenticated`, `MethodNotAllowedError`, `TooMany`, `DeadlineExceeded`.
     """
     began, media_type = time.perf_counter(), media_type_of(call)
     size = Size()
@@ -41,6 +41,7 @@ async def answer(call: Call, asked: Asked, *, by_url: bool = False) -> Answer:
         size = measured(CORE, document, operation, asked.variables or {}, call.runtime.limits)
         if size.introspection and not call.actor.subject:
             raise Unauthenticated("An access token or an API key is required for the schema.", code="token_missing")
+        await _charge(call, size.reads)
         context = Context(call, document)
         body, codes = await _executed(context, asked)
     except QueryRefusedError as error:
@@ -93,6 +94,17 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
     raise NotGraphqlError(detail, code="unknown_operation")
 
 
+async def _charge(call: Call, reads: int) -> None:
+    """A query that looks up much is several requests for the rate limits. Raises what they refuse with."""
+    limiter = call.runtime.limiter
+    if limiter is None:
+        return
+    for _ in range(reads // call.runtime.limits.graphql_reads_per_request):
+        verdict = await limiter.admit(call.scope)
+        if verdict is not None and verdict.refusal is not None:
+            raise rebuild(verdict.refusal)
+
+
 async def _executed(context: Context, asked: Asked) -> tuple[bytes, dict[str, str]]:
     """The encoded answer, and by root field `ok` or the first error's code."""
     limits = context.runtime.limits
@@ -101,6 +113,8 @@ async def _executed(context: Context, asked: Asked) -> tuple[bytes, dict[str, st
             result = await execute(context, asked.variables or {}, asked.operation_name)
     except TimeoutError:
         raise DeadlineExceeded("The query takes too long: ask for less.") from None
+    finally:
+        context.close()
     if result.data is None:
         raise refused(result.errors or [])
     errors = [shown(each, context) for each in result.errors or ()]

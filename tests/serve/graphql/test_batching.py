@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from domain.errors import Unavailable
+from domain.errors import Failure, Unavailable
 from domain.ids import new_id
 from serve.limits import GatewayLimits
+from serve.platform.edge import Verdict
 from services.products import Product
 from tests.serve.graphql.asking import data_of, post, refusals
 from tests.serve.house import MERCHANT, PIZZA, House, open_house
@@ -151,9 +152,39 @@ async def test_what_nobody_expected_is_told_with_the_correlation_id_alone(counte
     assert 'atrium_graphql_fields_total{code="internal",field="order",gateway="gateway-1"} 1.0' in metrics
 
 
-async def test_a_query_that_takes_too_long_is_ended(counted: Counted) -> None:
-    (order_id,) = await counted.orders(1)
-    counted.client.hanging.add(order_id)
-    answer = await post(counted.house, f'{{ order(id: "{order_id}") {{ status }} }}')
+async def test_a_query_that_takes_too_long_is_ended_with_all_that_it_looks_up(counted: Counted) -> None:
+    orders = await counted.orders(20)
+    counted.client.hanging |= set(orders)
+    answer = await post(counted.house, ORDERS)
     assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
+    await asyncio.sleep(0)
+    assert counted.client.at_once == 0
+    assert len(counted.client.reads) == 8
     assert await refusals(counted.house, "{ me { subject } }") == {}
+
+
+class CountingLimiter:
+    """Lets `quota` requests through."""
+
+    def __init__(self, quota: int) -> None:
+        self.asked = 0
+        self._quota = quota
+
+    async def admit(self, _scope: Any) -> Verdict:
+        self.asked += 1
+        refusal = Failure("rate_limited", 429, "Too many.", retry_after_ms=2_000) if self.asked > self._quota else None
+        return Verdict([], refusal)
+
+
+async def test_a_query_that_looks_up_much_counts_as_several_requests(counted: Counted) -> None:
+    """1 + 50 * (1 + 1 + 1 + 5) look-ups are sixteen requests more than the one that the edge has counted."""
+    await counted.orders(1)
+    limiter = counted.house.gateway.limiter = CountingLimiter(16)
+    await data_of(counted.house, "{ me { subject } }")
+    assert limiter.asked == 0
+    await data_of(counted.house, ORDERS)
+    assert limiter.asked == 16
+    counted.client.reads.clear()
+    answer = await post(counted.house, ORDERS)
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "rate_limited", "2")
+    assert counted.client.reads == {}
