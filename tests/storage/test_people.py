@@ -7,8 +7,9 @@ from domain.ids import new_id
 from domain.search_words import words_of
 from services.accounts.accounts import postgres_stores
 from services.accounts.store import AccountStores
+from storage.accounts.lookup import Vault
 from storage.accounts.records import PositionRecord, UserRecord, UserStatus
-from storage.crypto import KeyRing
+from storage.crypto import KEY_BYTES, KeyRing
 from storage.db import Database
 from storage.models import Membership, Organization, User
 
@@ -118,3 +119,11 @@ async def test_a_search_uses_the_index_of_words(database):
     assert await stores.people.search(["ada"], ["o-2"], "", 10) == []
     async with database.session() as session:
         assert set(await session.scalars(select(User.name))) == {""}
+
+
+async def test_all_gateways_hash_addresses_by_one_key_that_nothing_else_is_hashed_by(database):
+    keys = KeyRing.ephemeral()
+    first, second = Vault(database, keys), Vault(database, keys)
+    assert await first.address_key() == await second.address_key()
+    assert len(await first.address_key()) == KEY_BYTES
+    assert await first.address_key() not in {await first._key("words"), await first._key("email")}
