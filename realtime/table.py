@@ -15,10 +15,10 @@ from domain.hlc import stamp
 from domain.merge_patch import apply
 from realtime.channels import Ref
 from realtime.feed import NOTHING, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, departed_of, unpack
-from realtime.frames import ChangeFrame, Entry, Reference, Snapshot, Subscribed
+from realtime.frames import ChangeFrame, Reference
 from realtime.limits import Limits
 from realtime.origins import Origins
-from realtime.outbox import ASKED
+from realtime.snapshot import deliver_snapshot
 
 log = structlog.get_logger()
 
@@ -134,7 +134,8 @@ class Table:
             delivered[feed.ent] = read.version
             if read.view and have.get(feed.ent) != read.version:
                 fresh.append(read)
-        self._snapshot(sub, fresh, ref, gone)
+        part_bytes_max = self._limits.snapshot_part_bytes_max
+        deliver_snapshot(sub.subscriber, sub.channel.name, fresh, ref, gone, part_bytes_max)
         pending, sub.pending = sub.pending or [], None
         for feed, update in pending:
             self._catch_up(sub, feed, update, delivered)
@@ -151,21 +152,6 @@ class Table:
         for read in reads:
             if read.ref in self.feeds:
                 self._forget(self.feeds[read.ref])  # it may have left while it was read
-
-    def _snapshot(self, sub: Sub, reads: Iterable[Read], ref: Reference | None, gone: Sequence[str]) -> None:
-        subscriber, name = sub.subscriber, sub.channel.name
-        codec = subscriber.codec
-        subscriber.deliver(codec.encode(Subscribed(ch=name, id=msgspec.UNSET if ref is None else ref)), None)
-        part, size = 0, 0
-        entries: list[Entry] = []
-        for read in reads:
-            raw = codec.raw(read.view)
-            if entries and size + len(memoryview(raw)) > self._limits.snapshot_part_bytes_max:
-                subscriber.deliver(codec.encode(Snapshot(name, part, last=False, entities=entries)), ASKED)
-                part, size, entries = part + 1, 0, []
-            entries.append(Entry(f"{read.ref[0]}/{read.ref[1]}", read.version, raw))
-            size += len(memoryview(raw))
-        subscriber.deliver(codec.encode(Snapshot(name, part, last=True, entities=entries, gone=list(gone))), ASKED)
 
     def _catch_up(self, sub: Sub, feed: Feed, update: Update, delivered: dict[str, int]) -> None:
         """Deliver what came between registration and snapshot, unless the snapshot has it."""

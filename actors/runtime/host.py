@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.runtime.announcer import Announcer, Publisher
 from actors.runtime.cell import Cell
 from actors.runtime.clock import Clock
 from actors.runtime.codec import KindCodec
@@ -30,7 +31,7 @@ from actors.runtime.tallies import KindTally
 from actors.runtime.timers import Timers
 from actors.runtime.traces import traced_turns
 from actors.runtime.turns import Sink, Turns
-from actors.runtime.watches import Told, WatchTable
+from actors.runtime.watches import WatchTable
 from actors.runtime.wire import (
     COMMAND,
     FAILED,
@@ -42,7 +43,6 @@ from actors.runtime.wire import (
     UNWATCH_GROUP,
     WATCH,
     WATCH_GROUP,
-    Change,
     Envelope,
     Reply,
 )
@@ -61,12 +61,6 @@ _FULL_HOST = Unavailable("this host has too many commands waiting", code="host_f
 _LATE = DeadlineExceeded("the command came to its turn after its deadline").failure
 _NONE: Mapping[bytes, int] = {}
 _UNKNOWN_KIND = Failure("not_found", 404, "there is no such kind of entity")
-
-
-class Publisher(Protocol):
-    """Where committed changes of watched entities go. Must not block and must not raise."""
-
-    def publish(self, gateway: str, changes: Sequence[Change]) -> None: ...
 
 
 class Host:
@@ -94,25 +88,23 @@ class Host:
         self.limits = limits
         self._placement = placement
         self._clock = clock
-        self._publisher = publisher
         self._on_fenced = on_fenced
         self._codecs = {kind: KindCodec(entity, keys) for kind, entity in kinds.items()}
         self._mailboxes = Mailboxes()
-        self._unsettled = False
         self.running = False
-        self._told: dict[str, list[Change]] = {}
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._tending: asyncio.Task[Any] | None = None
         self.shards = Ownership(name, placement, self)
         self.watches = WatchTable(limits.watch_lease_seconds)
+        self.announcer = Announcer(publisher)
         self.writer = JournalWriter(journal, self, limits, tracer)
         self.snapshots = Snapshots(journal, limits)
         self.residents = Residents(self.snapshots, limits, self._mailboxes.__contains__)
         self._cells = self.residents.cells
-        self.turns = Turns(self.writer, self.watches, clock, limits, self._tell, self._reminded)
+        self.turns = Turns(self.writer, self.watches, clock, limits, self.announcer.tell, self._reminded)
         self._execute = self.turns.command if tracer is None else traced_turns(tracer, self.turns.command)
-        self.repeats = Repeats(journal, limits, self.spawn)
-        self.loader = Loader(journal, limits, self._safe_to_load)
+        self.repeats = Repeats(journal, limits, self.writer.add, self.spawn)
+        self.loader = Loader(journal, limits, self.writer.settled)
         self._journal = journal
         self.timers = Timers(journal, clock, limits, lambda: self.shards.owned, self._fire)
 
@@ -270,18 +262,7 @@ class Host:
         elif known <= cell.durable:
             self.repeats.answer(cell, env, sink, known)
         else:
-            self._after_commit(cell, env, sink, known)
-
-    def _after_commit(self, cell: Cell, env: Envelope, sink: Sink, version: int) -> None:
-        """A repeat of a command that is still at the gate: answer when its first execution has committed."""
-        corr = env.corr
-        self.writer.add(
-            Entry(
-                cell,
-                lambda: self.repeats.answer(cell, env, sink, version),
-                lambda _: sink(Reply(corr, RETRY)),
-            )
-        )
+            self.repeats.answer_after_commit(cell, env, sink, known)
 
     def _look_up(self, cell: Cell, key: str, env: Envelope, sink: Sink) -> None:
         """A repeat of something older than memory reaches? Ask the journal; the entity's turns wait behind it.
@@ -295,11 +276,7 @@ class Host:
     async def _looked_up(self, key: str, mailbox: Mailbox) -> None:
         cell = mailbox.cell
         asked = {env.command_id for env, _ in mailbox.waiting if env.mode == COMMAND and env.retry}
-        try:
-            versions = await self._journal.find_commands(cell.kind, cell.id, list(asked))
-        except Exception as error:
-            log.warning("lookup_failed", kind=cell.kind, id=cell.id, error=repr(error))
-            versions = None
+        versions = await self.repeats.find(cell, asked)
         if not self._mailboxes.close(key, mailbox):
             return
         if (
@@ -323,28 +300,12 @@ class Host:
 
     def evict_broken(self, cell: Cell) -> None:
         self.residents.evict(cell)
-        self._unsettled = self._unsettled or cell.pending > 0
 
     def committed(self, entries: Sequence[Entry]) -> None:  # noqa: ARG002 - the entries told us as they were released
-        told, self._told = self._told, {}
-        for gateway, changes in told.items():
-            self._publisher.publish(gateway, changes)
-
-    def _tell(self, told: Told) -> None:
-        for gateway in sorted(told.gateways):
-            self._told.setdefault(gateway, []).append(told.change)
+        self.announcer.publish()
 
     def _reminded(self, _: Cell, row: NewRow) -> None:
         self.timers.committed(row)
-
-    async def _safe_to_load(self) -> None:
-        """Nothing is read back while a commit of an evicted entity may still be on its way."""
-        while True:
-            await self.writer.writable.wait()
-            if not self._unsettled:
-                return
-            self._unsettled = False
-            await self.writer.flush()  # which may end in another unknown outcome: look again
 
     # -- timers, memory, shards ---------------------------------------------------------------------------------
 

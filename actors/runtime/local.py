@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.runtime.announcer import Publisher
 from actors.runtime.client import EntityClient, HostUnavailableError
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.endpoint import HostEndpoint
 from actors.runtime.entity import EntityKind
-from actors.runtime.host import Host, Publisher
+from actors.runtime.host import Host
 from actors.runtime.limits import DEFAULTS, Limits
 from actors.runtime.wire import Change
 from storage.crypto import KeyRing

@@ -6,7 +6,7 @@ caller asks again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, Final
 
 import structlog
@@ -16,6 +16,7 @@ from actors.runtime.limits import Limits
 from actors.runtime.replay import apply_row
 from actors.runtime.turns import Sink, encode_view
 from actors.runtime.wire import FAILED, OK, RETRY, VIEW_NONE, Envelope, Reply
+from actors.runtime.writer import Entry
 from domain.errors import Failure, TooMany
 from storage.journal.interface import Journal, Row
 
@@ -30,9 +31,13 @@ _Asked = tuple[int, Envelope, Sink]
 
 
 class Repeats:
-    def __init__(self, journal: Journal, limits: Limits, spawn: Callable[[Any], object]) -> None:
+    def __init__(
+        self, journal: Journal, limits: Limits, gate: Callable[[Entry], None], spawn: Callable[[Any], object]
+    ) -> None:
+        """`gate` takes what must wait for the commits that are under way."""
         self._journal = journal
         self._limits = limits
+        self._gate = gate
         self._spawn = spawn
         self._asked: dict[str, list[_Asked]] = {}
         self.answered = 0
@@ -48,6 +53,19 @@ class Repeats:
             waiting.append((version, env, sink))
         else:
             sink(Reply(env.corr, FAILED, failure=_TOO_MANY))
+
+    def answer_after_commit(self, cell: Cell, env: Envelope, sink: Sink, version: int) -> None:
+        """A repeat of a command that is still at the gate: answer when its first execution has committed."""
+        corr = env.corr
+        self._gate(Entry(cell, lambda: self.answer(cell, env, sink, version), lambda _: sink(Reply(corr, RETRY))))
+
+    async def find(self, cell: Cell, command_ids: Collection[bytes]) -> Mapping[bytes, int] | None:
+        """The versions that these commands made, those that made any; None when the journal does not say."""
+        try:
+            return await self._journal.find_commands(cell.kind, cell.id, list(command_ids))
+        except Exception as error:
+            log.warning("lookup_failed", kind=cell.kind, id=cell.id, error=repr(error))
+            return None
 
     async def _resolve(self, cell: Cell, key: str) -> None:
         """One fold of an entity at a time: who asks meanwhile is answered by the next one."""

@@ -83,8 +83,9 @@ class JournalWriter:
         self.batches = 0
         self.rows = 0
         self.failures = 0
-        self.writable = asyncio.Event()
-        self.writable.set()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._unsettled = False
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -126,6 +127,15 @@ class JournalWriter:
 
         self.add(Entry(None, settle, settle))
         await done
+
+    async def settled(self) -> None:
+        """Wait until no commit of an entity that was forgotten can still land: only then may it be read back."""
+        while True:
+            await self._writable.wait()
+            if not self._unsettled:
+                return
+            self._unsettled = False
+            await self.flush()  # which may end in another unknown outcome: look again
 
     async def renew(self) -> None:
         """Have a new lease taken between two commits: one on its way under the old lease would be fenced."""
@@ -174,7 +184,7 @@ class JournalWriter:
         except Fenced:
             self._owner.fenced()
         else:
-            self.writable.set()
+            self._writable.set()
 
     def _renewed(self) -> None:
         renewals, self._renewals = self._renewals, []
@@ -222,7 +232,7 @@ class JournalWriter:
     async def _recover(self, batch: list[Entry]) -> None:
         """An unknown outcome: forget every entity involved, then make sure that nothing more can land."""
         self.failures += 1
-        self.writable.clear()
+        self._writable.clear()
         broken = {id(entry.cell): entry.cell for entry in batch if entry.cell is not None}
         self._break(broken.values())
         _abandon(batch, refused=False)
@@ -255,6 +265,7 @@ class JournalWriter:
         for cell in cells:
             cell.broken = True
             self._owner.evict_broken(cell)
+            self._unsettled = self._unsettled or cell.pending > 0
         doomed = [entry for entry in self._queue if entry.cell is not None and entry.cell.broken]
         if doomed:
             self._queue = [entry for entry in self._queue if entry.cell is None or not entry.cell.broken]

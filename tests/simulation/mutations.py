@@ -61,7 +61,7 @@ class _TellsBeforeCommit(Host):
             *before, told, signals = parts
             if told is not None:
                 for gateway in told.gateways:
-                    self._publisher.publish(gateway, [told.change])
+                    self.announcer.publisher.publish(gateway, [told.change])
             return cast("Entry", entry(*before, None, signals))
 
         self.turns._entry = told_at_once  # type: ignore[method-assign,assignment]
@@ -111,7 +111,12 @@ class _KeepsBrokenCells(Host):
 
 
 class _LoadsTooEarly(Host):
-    async def _safe_to_load(self) -> None: ...
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+
+        async def settled() -> None: ...
+
+        self.loader._ready = settled
 
 
 class _SkipsTheRenewal(Host):

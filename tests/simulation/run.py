@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
@@ -183,8 +184,18 @@ def _logs_into(world: World) -> Iterator[None]:
         raise structlog.DropEvent
 
     before = structlog.get_config()
+    _forget_cached_loggers()
     structlog.configure(processors=[keep], wrapper_class=structlog.BoundLogger, cache_logger_on_first_use=False)
     try:
         yield
     finally:
         structlog.configure(**before)
+
+
+def _forget_cached_loggers() -> None:
+    """Modules whose logs somebody has configured for the whole process, in a test before this one, follow us again."""
+    lazy = type(structlog.get_logger())
+    for module in list(sys.modules.values()):
+        log = vars(module).get("log")
+        if isinstance(log, lazy):
+            vars(log).pop("bind", None)

@@ -66,11 +66,11 @@ async def test_a_host_seals_what_it_tells_of_sensitive_kinds(database_url: str, 
         await spy.subscribe(gateway_channel("gw"))
         assert (await spy.get_message(timeout=5.0))["type"] == "subscribe"
         for kind in KINDS:
-            host._host._publisher.publish("gw", [Change(kind, new_id(), 1, b"\x80", (), "", b"", 0)])
+            host._host.announcer.publisher.publish("gw", [Change(kind, new_id(), 1, b"\x80", (), "", b"", 0)])
         heard = [(await spy.get_message(timeout=5.0))["data"] for _ in KINDS]
     assert [is_sealed(message) for message in heard] == [kind in sensitive for kind in KINDS]
     await host.stop()
-    await host._host._publisher._bus.close()
+    await host._host.announcer.publisher._bus.close()
     await host._host._journal.close()
     for task in asyncio.all_tasks() - before:
         task.cancel()
