@@ -4,7 +4,7 @@ One that is not active lets nobody act for it: tokens, keys and sockets lose it 
 that with the change, `services.accounts.grants` gives nothing for it any more). Nothing of it is deleted.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -97,6 +97,12 @@ class Organizations:
         if found is None:
             raise _unknown()
         return found
+
+    async def names(self, organization_ids: Collection[str]) -> dict[str, str]:
+        """By id. Who asks vouches that the caller belongs to all of these, whatever their token is for."""
+        wanted = OrganizationFilter(ids=tuple(organization_ids))
+        found = await self._store.organizations(wanted, "", len(organization_ids)) if organization_ids else ()
+        return {one.id: one.name for one in found}
 
     async def list(self, actor: Actor, wanted: OrganizationFilter, after_id: str, limit: int) -> Sequence[Organization]:
         """Those that the actor acts for; to who runs the platform all. By id."""

@@ -199,13 +199,14 @@ async def get_session(call: Call) -> Answer:
     except NotFound:
         user = None  # a guest
     held = {} if user is None else await accounts.members.of_user(call.actor.subject, inactive=False)
+    names = await call.runtime.organizations.names(held)
     return json_answer(
         shown.ShownSession(
             subject=call.actor.subject,
             roles=call.actor.roles,
             organizations=call.actor.organizations,
             expires_at=to_rfc3339(verified.expires * SECOND_MS),
-            memberships=[shown.ShownMembership(id_, roles) for id_, roles in held.items()],
+            memberships=[shown.ShownMembership(id_, roles, names.get(id_, "")) for id_, roles in held.items()],
             authenticated_at=to_rfc3339(verified.auth_time * SECOND_MS) if verified.auth_time else "",
             amr=verified.amr,
             scopes=tuple(sorted(verified.scopes or ())),

@@ -192,8 +192,11 @@ class CookieLogin(BaseModel):
 
 
 class OwnMembership(BaseModel):
+    """Of an active organization: log in or refresh with its id to act for it."""
+
     organization_id: str
     roles: list[str]
+    name: str | None = Field(None, description="The organization's.")
 
 
 class Session(BaseModel):

@@ -34,9 +34,10 @@ class ShownLogin(ShownAccess):
     user: ShownUser
 
 
-class ShownMembership(msgspec.Struct):
+class ShownMembership(msgspec.Struct, omit_defaults=True):
     organization_id: str
     roles: tuple[str, ...]
+    name: str = ""
 
 
 class ShownSession(msgspec.Struct, omit_defaults=True):

@@ -26,7 +26,7 @@ async def read_preferences(context: Context, user_id: str) -> Shown:
 
 
 async def read_memberships(context: Context, user_id: str) -> Shown:
-    held = await context.accounts.members.of_user(user_id)
+    held = await context.accounts.members.of_user(user_id, inactive=False)
     return {"items": [{"organization_id": each, "roles": list(roles)} for each, roles in held.items()]}
 
 

@@ -164,6 +164,8 @@ async def test_its_people_lose_it_at_the_next_request(house: House) -> None:
     login = await employee(house)
     headers = {"Authorization": f"Bearer {login['access_token']}"}
     assert await listed(house, headers) == [CLINIC]
+    session = await house.http.get("/api/v1/auth/session", headers=headers)
+    assert session.json()["memberships"] == [{"organization_id": CLINIC, "roles": ["provider"], "name": "Skin Studio"}]
     await turn(house, "deactivate")
     refused = await house.http.get(PATH, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (401, "token_outdated")
