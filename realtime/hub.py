@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import msgspec
 import structlog
@@ -25,6 +25,7 @@ from realtime.frames import Reference
 from realtime.limits import DEFAULTS, Limits
 from realtime.ports import Bus, Clock, GroupSource, Sleep, WatchClient
 from realtime.table import Table
+from realtime.tasks import Tasks
 
 log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ class Hub:
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("hub", gateway)
         self._slots = asyncio.Semaphore(limits.watch_concurrency_max)
         # A listing is a query, ten times the size of a waiting coroutine: what waits for the database waits here.
         self._listings = asyncio.Semaphore(limits.listing_concurrency_max)
@@ -74,10 +75,7 @@ class Hub:
         self._client.on_host_change(lambda _host: self.renew_all())
 
     async def stop(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.stop()
 
     # -- subscriptions ----------------------------------------------------------------------------
 
@@ -204,10 +202,10 @@ class Hub:
             if channel.subs:
                 if now >= channel.renew_at and not channel.renewing:
                     channel.renewing = True
-                    self._spawn(self._renew(channel))
+                    self._tasks.spawn(self._renew(channel))
             elif channel.idle_since is not None and now >= channel.idle_since + self._limits.unwatch_linger_seconds:
                 self.table.drop(channel)
-                self._ending[channel.name] = self._spawn(self._unwatch(channel))
+                self._ending[channel.name] = self._tasks.spawn(self._unwatch(channel))
 
     def _renewal_seconds(self, channel: Channel) -> float:
         """A third of the lease at most; each channel its own, so that a common start does not stay one."""
@@ -231,7 +229,7 @@ class Hub:
             await self._client.watch_group(channel.name, gateway=self.gateway)
             if self._clock() >= channel.catch_up_at:
                 channel.catch_up_at = self._clock() + self._limits.group_catch_up_seconds
-                self._spawn(self._catch_up(channel))
+                self._tasks.spawn(self._catch_up(channel))
             return
         feed = self.table.feeds.get(channel.ref)
         actor = channel.next_actor()
@@ -292,7 +290,7 @@ class Hub:
     # -- gaps -------------------------------------------------------------------------------------
 
     def _gap(self, feed: Feed) -> None:
-        self._spawn(self._resync(feed))
+        self._tasks.spawn(self._resync(feed))
 
     async def _resync(self, feed: Feed) -> None:
         """Read the state until there is one. Meanwhile changes wait in the feed."""
@@ -345,7 +343,7 @@ class Hub:
         """Find out, in the subscriber's own name, whether it may see this; once until members are compared again."""
         if sub.seen is not None and feed.ent not in sub.seen:
             sub.seen[feed.ent] = False
-            self._spawn(self._let_in(sub, feed))
+            self._tasks.spawn(self._let_in(sub, feed))
 
     def _ask_for_unseen(self, channel: Channel) -> None:
         """What could not be asked before is asked now: perhaps nothing ever changes again."""
@@ -364,14 +362,3 @@ class Hub:
             log.info("member_not_read", channel=sub.channel.name, error=repr(error))
         if sub.seen is not None:
             sub.seen.pop(feed.ent, None)  # with the next change it is asked again
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("hub_task_failed", gateway=self.gateway, exc_info=task.exception())

@@ -10,7 +10,7 @@ import asyncio
 import time
 import weakref
 import zlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -23,6 +23,7 @@ from realtime.frames import Error, Present
 from realtime.limits import DEFAULTS, Limits
 from realtime.ports import Clock, Sleep
 from realtime.presence_table import Gathering, Told, Who
+from realtime.tasks import Tasks
 
 log = structlog.get_logger()
 
@@ -82,7 +83,7 @@ class Presence:
         self._buckets: weakref.WeakKeyDictionary[Subscriber, TokenBucket] = weakref.WeakKeyDictionary()
         self._due: dict[str, None] = {}
         self._pump: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("presence", gateway)
 
     async def stop(self) -> None:
         """Tell the others that this gateway's people go, and stop listening."""
@@ -91,10 +92,7 @@ class Presence:
                 self._publish(channel.name, Told(self.gateway, channel.name, [], whole=True))
         self.channels.clear()
         self._due.clear()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.stop()
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
             if lane.listening is not None:
@@ -187,7 +185,7 @@ class Presence:
         for number, lane in list(self._lanes.items()):
             if lane.idle_since is not None and now >= lane.idle_since + self._limits.unwatch_linger_seconds:
                 del self._lanes[number]
-                self._spawn(self._unlisten(lane))
+                self._tasks.spawn(self._unlisten(lane))
 
     def _beat_seconds(self, name: str) -> float:
         """A third of the lease at most; each channel its own, so that a common start does not stay one."""
@@ -202,7 +200,7 @@ class Presence:
             return
         self._due[channel.name] = None
         if self._pump is None:
-            self._pump = self._spawn(self._tell_later())
+            self._pump = self._tasks.spawn(self._tell_later())
 
     def _tell(self, channel: Gathering, now: float) -> None:
         self._due.pop(channel.name, None)
@@ -241,7 +239,7 @@ class Presence:
         lane = self._lanes.get(number)
         if lane is None:
             lane = self._lanes[number] = _Lane()
-            lane.task = self._spawn(self._start_listening(number, lane))
+            lane.task = self._tasks.spawn(self._start_listening(number, lane))
         elif lane.ready:
             self._publish(name, Who(self.gateway, [name]))
         lane.channels[name] = None
@@ -287,14 +285,3 @@ class Presence:
             channel.heard(message, self._clock() + self._limits.presence_seconds)
             if channel.pending():
                 self._changed(channel)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("presence_task_failed", gateway=self.gateway, exc_info=task.exception())

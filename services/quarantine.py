@@ -11,6 +11,7 @@ from domain.errors import Internal, Invalid, NotFound
 from domain.hlc import restamped, stamp
 from domain.ids import derived_command_id, device_command_id
 from domain.times import from_rfc3339
+from services.audit import READ, Audit
 from services.entities import SESSION, Answered, Entities, Sender, send
 
 COMMAND_SCHEMA: Final = 1
@@ -25,37 +26,18 @@ class Execute(Protocol):
     ) -> Answered: ...
 
 
-class Trail(Protocol):
-    """The audit trail: `services.audit.Audit` fits."""
-
-    async def note(
-        self,
-        actor: Actor,
-        action: str,
-        kind: str,
-        id: str,
-        *,
-        patient_id: str = "",
-        organization_id: str = "",
-        outcome: str = "",
-        reason: str = "",
-        device: str = "",
-        correlation: str = "",
-    ) -> None: ...
-
-
 class Quarantine:
-    def __init__(self, entities: Entities, execute: Execute, trail: Trail) -> None:
+    def __init__(self, entities: Entities, execute: Execute, audit: Audit) -> None:
         self._entities = entities
         self._execute = execute
-        self._trail = trail
+        self._audit = audit
 
     async def show(self, actor: Actor, session_id: str, item_id: str, correlation: str = "") -> dict[str, Any]:
         """The whole command and why it was refused, for those who may resolve it. Audited before it is shown."""
         item = await self._item(actor, session_id, item_id, correlation)
-        await self._trail.note(
+        await self._audit.note(
             actor,
-            "read",
+            READ,
             "quarantine",
             item_id,
             organization_id=item["organizations"][0],

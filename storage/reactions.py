@@ -4,7 +4,7 @@ Every method is one transaction. Raises `Unavailable` when the database is away.
 """
 
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from sqlalchemy import Row as ResultRow
@@ -14,22 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import new_id
 from storage.db import Database
-from storage.journal.interface import Cursor
+from storage.journal.interface import Cursor, JournalKey
 from storage.models import DeadLetter, ReactionCursor, ReactionRetry
 from storage.times import from_ms, to_ms
 
 _ERROR_CHARACTERS_MAX = 2_000
-
-
-class JournalKey(Protocol):
-    """What is kept of a journal row: which one it is."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def version(self) -> int: ...
 
 
 class RetryRecord(msgspec.Struct, frozen=True):

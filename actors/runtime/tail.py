@@ -20,7 +20,7 @@ from actors.runtime.entity import EntityKind
 from actors.runtime.traces import traced_reaction
 from domain.errors import Temporary
 from storage.crypto import KeyRing
-from storage.journal.interface import Cursor, Row, Tail
+from storage.journal.interface import Cursor, JournalKey, Row, Tail
 from storage.tracing.context import plain, trace_of
 
 if TYPE_CHECKING:
@@ -72,15 +72,9 @@ class Reaction(msgspec.Struct, frozen=True):
     events: frozenset[str] = frozenset()
 
 
-class SetAside(Protocol):
+class SetAside(JournalKey, Protocol):
     """An entry waiting for its next attempt."""
 
-    @property
-    def kind(self) -> str: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def version(self) -> int: ...
     @property
     def attempts(self) -> int: ...
 

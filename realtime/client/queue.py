@@ -51,8 +51,25 @@ class CommandQueue(Protocol):
         command gets at least `seq`."""
 
 
+class OpenCommands:
+    """The commands of a queue that have no result, in memory, oldest first."""
+
+    last_seq: int
+    _open: dict[int, Body]
+
+    def first_unacked(self) -> int:
+        return next(iter(self._open), self.last_seq + 1)
+
+    def after(self, seq: int) -> tuple[int, Body] | None:
+        for candidate in range(max(seq + 1, self.first_unacked()), self.last_seq + 1):
+            body = self._open.get(candidate)
+            if body is not None:
+                return candidate, body
+        return None
+
+
 @dataclass
-class MemoryQueue:
+class MemoryQueue(OpenCommands):
     """A queue that ends with the process."""
 
     device_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -64,16 +81,6 @@ class MemoryQueue:
         self.last_seq += 1
         self._open[self.last_seq] = body
         return self.last_seq
-
-    def first_unacked(self) -> int:
-        return next(iter(self._open), self.last_seq + 1)
-
-    def after(self, seq: int) -> tuple[int, Body] | None:
-        for candidate in range(max(seq + 1, self.first_unacked()), self.last_seq + 1):
-            body = self._open.get(candidate)
-            if body is not None:
-                return candidate, body
-        return None
 
     def resolve(self, seq: int, result: dict[str, Any]) -> None:  # noqa: ARG002 - a durable queue stores it
         self._open.pop(seq, None)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from realtime.client.limits import DEFAULTS, ClientLimits
-from realtime.client.queue import Body
+from realtime.client.queue import Body, OpenCommands
 from realtime.client.store import DeviceStore, dump
 
 SECRETS: Final = frozenset({"proof"})
@@ -23,7 +23,7 @@ class Kept(NamedTuple):
     result: dict[str, Any] | None
 
 
-class SqliteQueue:
+class SqliteQueue(OpenCommands):
     """A `CommandQueue` that survives a killed process.
 
     What has no result is in memory too, so that sending reads no file.
@@ -59,16 +59,6 @@ class SqliteQueue:
         self._open[seq] = body
         self._stored()
         return seq
-
-    def first_unacked(self) -> int:
-        return next(iter(self._open), self.last_seq + 1)
-
-    def after(self, seq: int) -> tuple[int, Body] | None:
-        for candidate in range(max(seq + 1, self.first_unacked()), self.last_seq + 1):
-            body = self._open.get(candidate)
-            if body is not None:
-                return candidate, body
-        return None
 
     def resolve(self, seq: int, result: dict[str, Any]) -> None:
         if seq in self._open and seq not in self._resolving:

@@ -22,6 +22,7 @@ from storage.embedded.process import (
     free_port,
     is_alive,
     log_tail,
+    outlives,
     package_folder,
     secret_file,
     spawn,
@@ -255,12 +256,7 @@ class EmbeddedPostgres:
         return any_port or self._outlives()
 
     def _outlives(self) -> bool:
-        """Whether an adopted server is really up: one that is just going down is replaced."""
-        try:
-            wait_until(self._ready, self.alive, START_TIMEOUT_S, self.log)
-        except EmbeddedServerError:
-            if self.alive():
-                raise
+        if not outlives(self._ready, self.alive, START_TIMEOUT_S, self.log):
             return False
         log.info("postgres_adopted", pid=self.pid, port=self.port)
         return True

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import structlog
 
 from storage.embedded.process import (
-    EmbeddedServerError,
     find_process,
     free_port,
     is_alive,
+    outlives,
     package_folder,
     secret_file,
     spawn,
@@ -122,12 +122,7 @@ class EmbeddedRedis:
         return True
 
     def _outlives(self) -> bool:
-        """Whether an adopted server is really up: one that is just going down is replaced."""
-        try:
-            wait_until(self._ready, self.alive, START_TIMEOUT_S, self.log)
-        except EmbeddedServerError:
-            if self.alive():
-                raise
+        if not outlives(self._ready, self.alive, START_TIMEOUT_S, self.log):
             return False
         log.info("redis_adopted", pid=self.pid, port=self.port)
         return True

@@ -71,6 +71,17 @@ class NewRow(msgspec.Struct, frozen=True):
     reminders: tuple[ReminderWrite, ...] = ()
 
 
+class JournalKey(Protocol):
+    """Which row of the journal it is."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+
+
 class TimerDone(msgspec.Struct, frozen=True):
     """A reminder has been handled: remove it if it still has this due time (a newer one stays)."""
 

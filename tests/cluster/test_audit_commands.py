@@ -7,17 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from cluster.cli import run
-from storage.audit import AuditTables
 from storage.db import Database
-from tests.storage.test_audit import READ
+from tests.cluster.trails import write_events
 
 pytestmark = pytest.mark.stack
-
-
-async def _write(url: str, count: int) -> None:
-    database = Database(url)
-    await AuditTables(database).add([READ] * count)
-    await database.close()
 
 
 async def _tamper(url: str) -> None:
@@ -34,7 +27,7 @@ async def _tamper(url: str) -> None:
 @pytest.fixture
 async def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    await _write(database_url, 5)
+    await write_events(database_url, 5)
     return database_url
 
 
@@ -62,7 +55,7 @@ async def test_a_right_trail_ends_with_0_and_an_altered_row_with_1_and_its_posit
 async def test_a_head_that_was_kept_is_looked_for(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await _run("audit", "head") == 0
     kept = capsys.readouterr().out.strip()
-    await _write(url, 2)
+    await write_events(url, 2)
     assert await _run("audit", "verify", "--head", kept) == 0
     position, _, digest = kept.partition(":")
     assert position == "5"

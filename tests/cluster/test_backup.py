@@ -4,18 +4,15 @@ import asyncio
 import json
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from cluster.cli import run
 from cluster.datadir import DataDir
 from cluster.stores import database_for_command
-from storage.audit import AuditTables
-from storage.db import Database
 from storage.embedded.backup import INFO_FILE, BackupError, check_backup
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.settings import Settings
-from tests.storage.test_audit import READ
+from tests.cluster.trails import count_events, write_events
 
 pytestmark = pytest.mark.stack
 
@@ -23,20 +20,6 @@ pytestmark = pytest.mark.stack
 @pytest.fixture(autouse=True)
 def _embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
-
-
-async def _write(url: str, count: int) -> None:
-    database = Database(url)
-    await AuditTables(database).add([READ] * count)
-    await database.close()
-
-
-async def _count(url: str) -> int:
-    connection = await asyncpg.connect(url)
-    try:
-        return int(await connection.fetchval("SELECT count(*) FROM audit_events"))
-    finally:
-        await connection.close()
 
 
 def test_a_restored_backup_has_what_was_there_then_and_not_what_came_later(
@@ -48,11 +31,11 @@ def test_a_restored_backup_has_what_was_there_then_and_not_what_came_later(
     try:
         assert run(["backup", str(copy), "--data", str(first)]) == 2  # not migrated: there is nothing to copy
         assert run(["migrate", "--data", str(first)]) == 0
-        asyncio.run(_write(server.url, 5))
+        asyncio.run(write_events(server.url, 5))
         capsys.readouterr()
         assert run(["backup", str(copy), "--data", str(first), "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["audit_head"].startswith("5:")
-        asyncio.run(_write(server.url, 2))
+        asyncio.run(write_events(server.url, 2))
         assert run(["backup", str(copy), "--data", str(first)]) == 12  # never over another one
     finally:
         server.stop()
@@ -66,8 +49,8 @@ def test_a_restored_backup_has_what_was_there_then_and_not_what_came_later(
     assert "5 events" in said.out
     assert "keys" in said.err
     with database_for_command(Settings(data_dir=second)) as url:
-        assert asyncio.run(_count(url)) == 5
-        asyncio.run(_write(url, 1))
+        assert asyncio.run(count_events(url)) == 5
+        asyncio.run(write_events(url, 1))
     assert run(["audit", "verify", "--data", str(second)]) == 0
 
     for name in ("PG_VERSION", "global/pg_control", "backup_manifest"):

@@ -11,11 +11,9 @@ import pytest
 
 from cluster.cli import run
 from cluster.stores import database_for_command, embedded_postgres
-from storage.audit import AuditTables
-from storage.db import Database
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.settings import Settings
-from tests.storage.test_audit import READ
+from tests.cluster.trails import count_events, write_events
 
 pytestmark = pytest.mark.stack
 
@@ -36,9 +34,7 @@ def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 
 async def _write(url: str, count: int) -> datetime:
     """The moment after it was committed, by the database's clock."""
-    database = Database(url)
-    await AuditTables(database).add([READ] * count)
-    await database.close()
+    await write_events(url, count)
     connection = await asyncpg.connect(url)
     try:
         return datetime.fromisoformat(str(await connection.fetchval("SELECT clock_timestamp()"))).astimezone(UTC)
@@ -46,17 +42,9 @@ async def _write(url: str, count: int) -> datetime:
         await connection.close()
 
 
-async def _count(url: str) -> int:
-    connection = await asyncpg.connect(url)
-    try:
-        return int(await connection.fetchval("SELECT count(*) FROM audit_events"))
-    finally:
-        await connection.close()
-
-
 def _restored(folder: Path) -> int:
     with database_for_command(Settings(data_dir=folder)) as url:
-        return asyncio.run(_count(url))
+        return asyncio.run(count_events(url))
 
 
 def test_a_moment_between_and_the_latest_come_back_and_nothing_later(

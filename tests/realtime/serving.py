@@ -10,10 +10,9 @@ import msgspec
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from actors.runtime.client import Answer
 from actors.runtime.entity import Actor
 from actors.runtime.local import ListPublisher, LocalRuntime
-from actors.runtime.wire import Change
+from actors.runtime.wire import VIEW_NONE, Change
 from domain.errors import NotFound
 from realtime.channels import live
 from realtime.endpoint import serve_socket
@@ -21,7 +20,7 @@ from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.limits import DEFAULTS, Limits
 from realtime.services import Services
-from services.entities import Sender
+from services.entities import Answered, Sender, send
 from storage.journal.memory import MemoryJournal, MemoryStore
 from tests.actors.runtime.counter import KINDS, Add, Explode, Join, Point
 from tests.conditions import until
@@ -57,21 +56,12 @@ class Counters:
 
     async def execute(
         self, sender: Sender, ent: str, op: str, args: dict[str, Any], base_fver: int | None = None
-    ) -> Answer:
+    ) -> Answered:
         kind, _, id_ = ent.partition("/")
         command = msgspec.convert(args, COMMANDS[op])
         if isinstance(command, Join):
             self.grouped.setdefault(command.group, []).append((kind, id_))
-        return await self.runtime.client.ask(
-            kind,
-            id_,
-            command,
-            actor=sender.actor,
-            command_id=sender.command_id,
-            body_hash=sender.body_hash,
-            device=sender.device,
-            correlation=sender.correlation,
-        )
+        return await send(self.runtime.client, kind, id_, sender, command, VIEW_NONE)
 
     def clinical(self, ent: str, op: str) -> bool:
         return False

@@ -8,6 +8,7 @@ import pytest
 
 from domain.ids import new_id
 from services.oidc.flows import challenge_of
+from services.oidc.oidc import Oidc
 from storage.accounts.factor_records import TotpRecord
 from storage.accounts.records import UserStatus
 from tests.serve.clinic import CLINIC
@@ -59,6 +60,13 @@ async def identities(house, login):
     answer = await house.http.get(f"{AUTH}/identities", headers=bearer(login))
     assert answer.status_code == 200, answer.text
     return answer.json()["items"]
+
+
+def use_providers(house, providers, outgoing):
+    """From now on people log in by these."""
+    gateway = house.gateway
+    parts = (gateway.keys, house.identities, house.account_stores, house.accounts, gateway.audit, house.clock)
+    gateway.oidc = Oidc(providers, outgoing, *parts, public_url="http://test", origins=())
 
 
 async def refused(answer, status, code):

@@ -8,10 +8,9 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from services.oidc.flows import challenge_of
-from services.oidc.oidc import Oidc
 from services.outgoing.client import Outgoing
 from storage.oidc_providers import OidcProvider
-from tests.serve.test_oidc import AUTH, VERIFIER, begin, code_of, come_back, exchange, refused
+from tests.serve.test_oidc import AUTH, VERIFIER, begin, code_of, come_back, exchange, refused, use_providers
 from tests.services.oidc.scripted import (
     EC,
     EMAIL,
@@ -222,20 +221,8 @@ async def test_providers_are_not_mixed_up(house):
     def handle(request):
         return (other if request.url.host == "other.test" else house.provider).handle(request)
 
-    real = house.gateway.oidc
     outgoing = Outgoing(transport=httpx.MockTransport(handle))
-    house.gateway.oidc = Oidc(
-        (SETTINGS, OTHER),
-        outgoing,
-        house.gateway.keys,
-        house.identities,
-        house.account_stores,
-        house.accounts,
-        house.gateway.audit,
-        house.clock,
-        public_url=real.public_url,
-        origins=(),
-    )
+    use_providers(house, (SETTINGS, OTHER), outgoing)
     said = house.provider.authorize((await begin(house)).headers["location"], **EMAIL)
     await refused(await come_back(house, "other", **said), 401, "oidc_flow_unknown")
     said = house.provider.authorize((await begin(house)).headers["location"], **EMAIL)

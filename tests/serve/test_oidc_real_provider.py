@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from services.oidc.oidc import Oidc
 from services.outgoing.addresses import networks_of
 from services.outgoing.client import Outgoing
 from storage.oidc_providers import OidcProvider
-from tests.serve.test_oidc import begin, come_back, exchange, identities, refused
+from tests.serve.test_oidc import begin, come_back, exchange, identities, refused, use_providers
 
 with warnings.catch_warnings(record=True):
     from oidc_provider_mock import User, run_server_in_thread
@@ -34,18 +33,7 @@ async def real_provider(house, private="127.0.0.0/8, ::1"):
             client_secret="secret",
         )
         outgoing = Outgoing(private=networks_of(private))
-        house.gateway.oidc = Oidc(
-            (settings,),
-            outgoing,
-            house.gateway.keys,
-            house.identities,
-            house.account_stores,
-            house.accounts,
-            house.gateway.audit,
-            house.clock,
-            public_url="http://test",
-            origins=(),
-        )
+        use_providers(house, (settings,), outgoing)
         try:
             yield outgoing
         finally:

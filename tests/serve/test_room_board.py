@@ -1,90 +1,18 @@
 """Boards and tablets on real sockets: every change reaches them, offline edits are applied or told as conflicts."""
 
-import asyncio
-import random
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 
 from domain.ids import new_id
-from realtime.client.backoff import FullJitter
 from realtime.client.encoding import Encoding
 from realtime.client.errors import LiveRefusedError
-from realtime.client.live import LiveClient
 from realtime.client.queue import MemoryQueue
-from realtime.gateway import Gateway
-from realtime.hub import Hub
-from realtime.services import Services
-from serve.live.adapters import TokenAuthenticator
 from services.locations import Room
 from tests.conditions import until
-from tests.realtime.serving import LocalBus
-from tests.serve.clinic import CLINIC, OTHER_CLINIC
-from tests.serve.house import House
-from tests.serve.test_rooms import FRED, OLGA, PIA, QUINN, Clinic
-
-
-class Tablets:
-    """A clinic whose gateway takes sockets."""
-
-    def __init__(self, clinic: Clinic, port: int) -> None:
-        self.clinic = clinic
-        self.port = port
-        self.group = f"location/{clinic.location}/rooms"
-        self.ent = f"room/{clinic.room}"
-
-    def url(self, location: str = "", path: str = "/api/v1/treatments/room-status") -> str:
-        return f"ws://127.0.0.1:{self.port}{path}?location={location or self.clinic.location}"
-
-    def client(self, subject: str, *roles: str, **options: Any) -> LiveClient:
-        organization, url = options.pop("organization", CLINIC), options.pop("url", self.url())
-        token = self.clinic.house.tokens.issue(subject, roles or ("provider",), (organization,))
-        return LiveClient(url, token, backoff=FullJitter(0.02, 0.1, random.Random(1)), **options)
-
-    async def server_state(self) -> Any:
-        seen = await self.clinic.send("GET", f"/rooms/{self.clinic.room}", self.clinic.desk)
-        return seen.json()
-
-
-@asynccontextmanager
-async def listening(app: Any) -> AsyncIterator[int]:
-    config = uvicorn.Config(
-        app, log_level="critical", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        serving = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
-        await until(lambda: server.started, "the server listens")
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await serving
-
-
-@pytest.fixture
-async def tablets(house: House) -> AsyncIterator[Tablets]:
-    gateway = house.gateway
-    hub = Hub(gateway.gateway_id, house.local.client, LocalBus(house.local.publisher), gateway.groups)
-    services = Services(
-        hub=hub,
-        port=gateway.device_commands,
-        authenticator=TokenAuthenticator(gateway.tokens),
-        wall=house.clock.now_ms,
-    )
-    gateway.live = Gateway(services)
-    clinic = await Clinic(house).open()
-    await gateway.live.start()
-    try:
-        async with listening(house.app) as port:
-            yield Tablets(clinic, port)
-    finally:
-        await gateway.live.stop()
+from tests.serve.clinic import OTHER_CLINIC
+from tests.serve.sockets import Tablets
+from tests.serve.test_rooms import FRED, OLGA, PIA, QUINN
 
 
 class Kept(MemoryQueue):

@@ -3,10 +3,9 @@
 import pytest
 
 from realtime.client.errors import LiveRefusedError
-from tests.serve.test_room_board import Tablets, tablets
+from tests.serve.sockets import Tablets
 from tests.serve.test_rooms import PIA, QUINN
 
-__all__ = ["tablets"]
 LIVE = "/api/v1/live"
 
 

@@ -10,18 +10,14 @@ from actors.session_commands import session_id_of
 from domain.ids import new_id
 from realtime.client.live import LiveClient
 from realtime.client.queue import MemoryQueue
-from realtime.gateway import Gateway
-from realtime.hub import Hub
 from realtime.presence import Presence
-from realtime.services import Services
-from serve.live.adapters import AuditWitness, TokenAuthenticator
+from serve.live.adapters import AuditWitness
 from serve.live.ledger import SessionLedger
 from tests.realtime.presences import FakeBus
-from tests.realtime.serving import LocalBus
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.serve.house import House
-from tests.serve.test_room_board import Tablets, listening
-from tests.serve.test_rooms import ADA, OLGA, PIA, QUINN, Clinic
+from tests.serve.sockets import Tablets, live_clinic
+from tests.serve.test_rooms import ADA, OLGA, PIA, QUINN
 
 SYNC = "/api/v1/treatments/provider-sync"
 CHARTING = "/api/v1/treatments/documentation-update"
@@ -65,24 +61,13 @@ class Practice(Tablets):
 @pytest.fixture
 async def practice(house: House) -> AsyncIterator[Practice]:
     runtime = house.gateway
-    bus = LocalBus(house.local.publisher)
-    services = Services(
-        hub=Hub(runtime.gateway_id, house.local.client, bus, runtime.groups),
-        port=runtime.device_commands,
-        authenticator=TokenAuthenticator(runtime.tokens),
+    async with live_clinic(
+        house,
         ledger=SessionLedger(runtime.sessions),
         witness=AuditWitness(runtime.documents),
         presence=Presence(runtime.gateway_id, FakeBus()),
-        wall=house.clock.now_ms,
-    )
-    runtime.live = Gateway(services)
-    clinic = await Clinic(house).open()
-    await runtime.live.start()
-    try:
-        async with listening(house.app) as port:
-            yield Practice(clinic, port)
-    finally:
-        await runtime.live.stop()
+    ) as (clinic, port):
+        yield Practice(clinic, port)
 
 
 async def test_a_provider_s_tablet_has_its_session_its_documents_and_its_location_s_rooms(practice: Practice) -> None:

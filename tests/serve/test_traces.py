@@ -12,10 +12,6 @@ from actors.runtime.entity import Actor
 from actors.runtime.local import LOCAL_KEYS
 from actors.runtime.tail import TailRunner
 from domain.ids import new_id
-from realtime.gateway import Gateway
-from realtime.hub import Hub
-from realtime.services import Services
-from serve.live.adapters import TokenAuthenticator
 from serve.live.observed import ObservedPort, SocketMetrics
 from services.entities import CART
 from services.hand_offs import HandOffs
@@ -23,11 +19,9 @@ from services.reactions import reactions
 from storage.journal.memory import MemoryJournal
 from storage.logs import trace_ids
 from storage.tracing.context import within
-from tests.realtime.serving import LocalBus
 from tests.serve.house import ALICE, BREAD, MERCHANT, House, open_house
+from tests.serve.sockets import Tablets, live_clinic
 from tests.serve.spans import Recorded, attributes
-from tests.serve.test_room_board import Tablets, listening
-from tests.serve.test_rooms import Clinic
 from tests.services.test_placement import ALICES, WANTED, Cursors, DyingEdge, EdgeDiedError, Topics, placements
 
 TRACE = 0x4BF92F3577B34DA6A3CE929D0E0E4736
@@ -156,20 +150,9 @@ async def test_a_reaction_goes_on_in_the_trace_of_what_it_reacts_to(traced: Hous
 async def on_sockets(house: House, recorded: Recorded) -> AsyncIterator[Tablets]:
     gateway = house.gateway
     metrics = SocketMetrics(gateway.gateway_id, gateway.kinds, gateway.registry)
-    gateway.live = Gateway(
-        Services(
-            hub=Hub(gateway.gateway_id, house.local.client, LocalBus(house.local.publisher), gateway.groups),
-            port=ObservedPort(gateway.device_commands, metrics, recorded.tracer),
-            authenticator=TokenAuthenticator(gateway.tokens),
-            wall=house.clock.now_ms,
-        )
-    )
-    await gateway.live.start()
-    try:
-        async with listening(house.app) as port:
-            yield Tablets(await Clinic(house).open(), port)
-    finally:
-        await gateway.live.stop()
+    observed = ObservedPort(gateway.device_commands, metrics, recorded.tracer)
+    async with live_clinic(house, port=observed) as (clinic, port):
+        yield Tablets(clinic, port)
 
 
 async def test_a_command_over_a_socket_is_one_trace_and_counted_by_its_outcome(

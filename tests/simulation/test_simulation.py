@@ -1,13 +1,11 @@
 """The runtime's promises under faults, by seed (invariant 12), and proof that the checkers would notice."""
 
 import asyncio
-import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.simulation.command import report
+from tests.simulation.elsewhere import digests_elsewhere
 from tests.simulation.loop import Process, StuckError, VirtualLoop
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.profile import FAULTS
@@ -45,10 +43,7 @@ def test_a_broken_promise_is_noticed(broken: str) -> None:
 def test_a_seed_runs_the_same_again_in_another_process() -> None:
     seeds = (3, 54, 101)
     here = [simulate(seed).digest for seed in seeds]
-    script = f"from tests.simulation.run import simulate; print(*[simulate(seed).digest for seed in {seeds}])"
-    environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
-    there = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert there.stdout.split() == here
+    assert digests_elsewhere("tests.simulation.run", seeds) == here
 
 
 def test_the_seeds_between_them_meet_every_kind_of_trouble() -> None:

@@ -1,12 +1,9 @@
 """No edit is lost: the promises of the sync by seed, and proof that the checkers would notice."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from tests.simulation.command import report
+from tests.simulation.elsewhere import digests_elsewhere
 from tests.simulation.tablets.mutations import MUTATIONS
 from tests.simulation.tablets.profile import TABLET_FAULTS
 from tests.simulation.tablets.run import DEFAULT_EDITS, Mutation, simulate
@@ -46,10 +43,7 @@ def test_a_broken_promise_of_the_sync_is_noticed(broken: str) -> None:
 def test_a_seed_of_the_clinic_runs_the_same_again_in_another_process() -> None:
     seeds = (3, 13, 30)
     here = [simulate(seed).digest for seed in seeds]
-    script = f"from tests.simulation.tablets.run import simulate; print(*[simulate(seed).digest for seed in {seeds}])"
-    environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
-    there = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert there.stdout.split() == here
+    assert digests_elsewhere("tests.simulation.tablets.run", seeds) == here
 
 
 def test_the_seeds_between_them_meet_every_kind_of_trouble_with_tablets() -> None:

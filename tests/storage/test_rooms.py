@@ -7,22 +7,14 @@ import pytest
 from sqlalchemy import func, insert, update
 
 from domain.errors import Conflict, NotFound
-from storage.locations import CityRecord, CountryRecord, LocationRecord, LocationTables, RoomRecord
+from storage.locations import CityRecord, CountryRecord, LocationTables, RoomRecord
 from storage.models import Organization, RoomIndex, VisitPlace
 from storage.rooms import PENDING_SECONDS_MAX, RoomTables
 from storage.times import from_ms
+from tests.storage.test_locations import SITE
 
 pytestmark = pytest.mark.stack
 
-SITE = LocationRecord(
-    id="l1",
-    organization_id="clinic-1",
-    name="Centre",
-    line1="Hauptstraße 1",
-    city="Berlin",
-    country="DE",
-    time_zone="Europe/Berlin",
-)
 ROOM = RoomRecord(id="r1", location_id="l1", name="Room 1")
 
 
