@@ -2,9 +2,8 @@
 
 import asyncio
 
-from structlog.testing import capture_logs
-
 from realtime.tasks import Tasks
+from tests.hearing import heard
 
 
 async def fails() -> None:
@@ -12,7 +11,7 @@ async def fails() -> None:
 
 
 async def test_what_a_task_raises_is_logged_with_its_owner() -> None:
-    with capture_logs() as logged:
+    with heard() as logged:
         task = Tasks("hub", "gateway-1").spawn(fails())
         await asyncio.wait([task])
         await asyncio.sleep(0)
@@ -23,7 +22,7 @@ async def test_what_a_task_raises_is_logged_with_its_owner() -> None:
 
 async def test_stopping_ends_what_runs_and_says_nothing() -> None:
     tasks = Tasks("hub", "gateway-1")
-    with capture_logs() as logged:
+    with heard() as logged:
         task = tasks.spawn(asyncio.Event().wait())  # type: ignore[arg-type]  # it never ends by itself
         await tasks.stop()
     assert task.cancelled()

@@ -1,9 +1,9 @@
 """Accounts over HTTP: registration, logins and their tokens."""
 
 import pytest
-import structlog
 
 from domain.ids import new_id
+from tests.hearing import heard
 from tests.serve.clinic import CLINIC
 from tests.services.accounts.people import OTHER_PASSWORD, PASSWORD
 
@@ -221,8 +221,7 @@ async def test_strangers_see_no_members(house):
 
 
 async def test_no_log_line_has_an_address_a_password_or_a_token(house):
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0), cache_logger_on_first_use=False)
-    with structlog.testing.capture_logs() as lines:
+    with heard() as lines:
         await join(house)
         await house.http.post(f"{AUTH}/register", json={"email": ADA, "password": PASSWORD, "name": "Ada"})
         await refused(house, "login", 401, "login_failed", email=ADA, password=OTHER_PASSWORD)

@@ -4,7 +4,6 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 
 from domain.errors import NotFound, Unauthenticated
 from domain.ids import new_id
@@ -16,6 +15,7 @@ from serve.ingress_middlewares import middlewares
 from serve.live.adapters import TokenAuthenticator
 from serve.orders import schemas as order_schemas
 from services.health import DeadLetter, Health
+from tests.hearing import heard
 from tests.serve.house import ADMIN, ALICE, MERCHANT, House
 
 
@@ -52,15 +52,11 @@ async def test_metrics_count_by_route_template_not_by_path(house: House) -> None
 
 async def test_the_access_log_has_no_personal_data(house: House) -> None:
     cart = await house.new_cart()
-    before, captured = structlog.get_config(), structlog.testing.LogCapture()
-    structlog.configure(processors=[captured], wrapper_class=structlog.make_filtering_bound_logger(0))
-    try:
+    with heard() as lines:
         await house.http.get(
             f"/api/v1/carts/{cart['id']}?name=Alice", headers=house.bearer() | {"User-Agent": "Alice's phone"}
         )
-    finally:
-        structlog.configure(**before)
-    (line,) = [entry for entry in captured.entries if entry["event"] == "http_request"]
+    (line,) = [entry for entry in lines if entry["event"] == "http_request"]
     assert set(line) == {"event", "log_level", "method", "route", "status", "ms", "correlation", "subject"}
     assert (line["route"], line["subject"]) == ("/api/v1/carts/{cart_id}", ALICE)
 

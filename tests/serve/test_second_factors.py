@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-import structlog
 from pyotp import TOTP
 
 from domain.ids import new_id
+from tests.hearing import heard
 from tests.serve.clinic import CLINIC
 from tests.serve.house import House
 from tests.serve.test_auth import ADA, AUTH, bearer, join, log_in
@@ -195,8 +195,7 @@ async def test_the_platforms_admin_resets_factors_and_all_tokens_end(house):
 
 
 async def test_no_log_line_has_a_secret_a_code_or_a_challenge(house):
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0), cache_logger_on_first_use=False)
-    with structlog.testing.capture_logs() as lines:
+    with heard() as lines:
         secret, codes, _ = await enrolled(house)
         wanted = await post(house, "login", CREDENTIALS, status=401)
         await post(house, "mfa/verify", {"challenge": wanted["challenge"], "code": codes[0]})

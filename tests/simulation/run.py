@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import random
-import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +16,7 @@ from actors.runtime.entity import EntityKind
 from actors.runtime.host import Host
 from actors.runtime.replay import JournalGapError
 from actors.runtime.wire import VIEW_JSON
+from tests.hearing import logs_through
 from tests.simulation import strand
 from tests.simulation.chaos import Chaos
 from tests.simulation.checkers import check_answers
@@ -183,19 +183,5 @@ def _logs_into(world: World) -> Iterator[None]:
         world.record.note(f"log {method}: {event['event']} {known}")
         raise structlog.DropEvent
 
-    before = structlog.get_config()
-    _forget_cached_loggers()
-    structlog.configure(processors=[keep], wrapper_class=structlog.BoundLogger, cache_logger_on_first_use=False)
-    try:
+    with logs_through(keep, structlog.BoundLogger):
         yield
-    finally:
-        structlog.configure(**before)
-
-
-def _forget_cached_loggers() -> None:
-    """Modules whose logs somebody has configured for the whole process, in a test before this one, follow us again."""
-    lazy = type(structlog.get_logger())
-    for module in list(sys.modules.values()):
-        log = vars(module).get("log")
-        if isinstance(log, lazy):
-            vars(log).pop("bind", None)

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-import structlog
 from graphql import build_client_schema, get_introspection_query
 
 from serve.graphql.schema import SDL
+from tests.hearing import heard
 from tests.serve.graphql.asking import PATH, post
 from tests.serve.house import ALICE, House
 
@@ -174,18 +174,14 @@ async def test_who_may_not_ask_for_the_schema_is_not_helped_to_guess_it(house: H
 
 
 async def test_each_query_is_one_line_in_the_log_without_its_text_or_variables(house: House) -> None:
-    before, captured = structlog.get_config(), structlog.testing.LogCapture()
-    structlog.configure(processors=[captured], wrapper_class=structlog.make_filtering_bound_logger(0))
     query = "query Screen($secret: ID!) { order(id: $secret) { id } }"
-    try:
+    with heard() as lines:
         await post(house, query, None, {"secret": "private-id"}, operationName="Screen")
-    finally:
-        structlog.configure(**before)
-    (line,) = [each for each in captured.entries if each["event"] == "graphql_query"]
+    (line,) = [each for each in lines if each["event"] == "graphql_query"]
     assert (line["operation"], line["depth"], line["values"], line["reads"]) == ("Screen", 2, 2, 1)
     assert (line["refused"], line["subject"]) == (["not_found"], ALICE)
-    assert "secret" not in str(captured.entries)
-    assert "private-id" not in str(captured.entries)
+    assert "secret" not in str(lines)
+    assert "private-id" not in str(lines)
 
 
 async def test_root_fields_are_counted_by_what_they_came_to(house: House) -> None:
