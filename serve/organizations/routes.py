@@ -27,9 +27,9 @@ class _Shown(msgspec.Struct, omit_defaults=True, kw_only=True):
     name: str
     currency: str
     status: str
+    time_zone: str
     city: str = ""
     country: str = ""
-    time_zone: str = "UTC"
 
 
 @router.post(

@@ -20,6 +20,13 @@ async def test_a_clinic_is_made_under_an_id_of_its_own_and_the_same_again_is_no_
     assert made.headers["location"] == f"/api/v1/organizations/{body['id']}"
 
 
+async def test_an_organization_is_shown_whole_when_it_is_made_and_after(house: House) -> None:
+    admin, body = house.bearer(new_id(), "admin"), {"id": new_id(), "name": "Skin", "kind": "clinic", "currency": "CHF"}
+    made = await create(house, body, admin)
+    read = await house.http.get(f"/api/v1/organizations/{body['id']}", headers=admin)
+    assert made.json() == read.json() == {**body, "status": "active", "time_zone": "UTC"}
+
+
 async def test_a_repeat_with_the_same_key_makes_one_organization(house: House) -> None:
     admin, key = house.bearer(new_id(), "admin"), {"Idempotency-Key": "k-1"}
     body = {"name": "Skin Studio", "kind": "clinic"}
