@@ -113,8 +113,6 @@ async def _executed(context: Context, asked: Asked) -> tuple[bytes, dict[str, st
             result = await execute(context, asked.variables or {}, asked.operation_name)
     except TimeoutError:
         raise DeadlineExceeded("The query takes too long: ask for less.") from None
-    finally:
-        context.close()
     if result.data is None:
         raise refused(result.errors or [])
     errors = [shown(each, context) for each in result.errors or ()]

@@ -40,7 +40,6 @@ class Context:
         """The operation's root fields, by the names that they have in the answer."""
         self._at_once = asyncio.Semaphore(call.runtime.limits.graphql_reads_at_once_max)
         self._loaders: dict[Any, DataLoader[str, Shown]] = {}
-        self._readings: list[asyncio.Future[Any]] = []
 
     @property
     def accounts(self) -> Accounts:
@@ -70,20 +69,13 @@ class Context:
             loader = self._loaders[read] = DataLoader(load_fn=lambda keys: read(self, keys))
         return loader.load(key)
 
-    def close(self) -> None:
-        """Nobody waits any more: what is still being looked up is given up."""
-        for reading in self._readings:
-            reading.cancel()
-
     def _each(self, read: Read) -> Callable[[list[str]], Awaitable[Sequence[Shown | BaseException]]]:
         async def one(key: str) -> Shown:
             async with self._at_once:
                 return await read(self, key)
 
         async def each(keys: list[str]) -> Sequence[Shown | BaseException]:
-            reading = asyncio.gather(*map(one, keys), return_exceptions=True)
-            self._readings.append(reading)
-            return await reading
+            return await asyncio.gather(*map(one, keys), return_exceptions=True)
 
         return each
 

@@ -19,7 +19,8 @@ SECONDS_MAX = 1.0
 """Generous: what is refused takes some milliseconds."""
 
 LINES = "lines { product { name } } cart { lines { product { name } } }"
-CHAIN = "".join(f"fragment F{at} on Query {{ ...F{at + 1} ...F{at + 1} me {{ subject }} }}" for at in range(13))
+CHAIN = "".join(f"fragment F{at} on Query {{ {f'...F{at + 1} ' * 16} me {{ subject }} }}" for at in range(13))
+"""Each sixteen times in the one before: 16^13 in the end."""
 
 TOO_LARGE = {
     "graphql_depth_max": "{ order(id: 1) {" + "cart { order {" * 6 + "status" + "}}" * 6 + "} }",
@@ -90,6 +91,12 @@ async def test_a_query_that_is_too_large_is_told_which_limit_it_is_past(house: H
     extensions = {"code": "query_too_large", "status": 400, "limit": limit, "max": getattr(DEFAULTS, limit)}
     assert error["extensions"] == extensions
     assert error["message"].startswith(limit)
+
+
+@pytest.mark.parametrize("name", ["deep beyond the parser", "brackets", "open brackets"])
+async def test_what_is_nested_too_deep_is_not_even_parsed(house: House, name: str) -> None:
+    (error,) = (await post(house, HOSTILE[name])).json()["errors"]
+    assert error["extensions"]["limit"] == "graphql_depth_max"
 
 
 async def test_what_the_limits_leave_room_for(house: House) -> None:
