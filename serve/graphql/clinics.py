@@ -26,8 +26,8 @@ from services.locations import Address, City, Country, OpenFrom
 from services.locations import Location as LocationRecord
 from services.locations import Room as RoomRow
 from services.organizations import Organization as OrganizationRecord
-from services.organizations import OrganizationFilter
 from services.session_listings import SessionFilter
+from storage.organizations import OrganizationFilter
 
 
 async def read_cities(context: Context, country: str) -> Shown:
@@ -167,6 +167,7 @@ class Location:
 class Organization:
     """A merchant, a clinic or an organizer, to its own people."""
 
+    time_zone: str
     status: str
     locations = reads("locations", _locations_of, Connection[Location])
     members = reads("members", _members, Connection[Member])

@@ -55,7 +55,7 @@ async def read_person(context: Context, user_id: str) -> Shown:
 
 
 def organization_shown(record: Organization) -> Shown:
-    return {**shape(record), "status": record.status}
+    return {**shape(record), "time_zone": record.time_zone, "status": record.status}
 
 
 def person_shown(found: Found) -> Shown:
