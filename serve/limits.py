@@ -33,6 +33,8 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Fields within fields."""
     graphql_introspection_depth_max: int = 20
     """The same of questions about the schema itself."""
+    graphql_introspection_values_max: int = 100_000
+    """Values of their answers, as estimated: room for what tools ask (`get_introspection_query`), once."""
     graphql_first_max: int = 100
     """Entries that one list of a query may ask for."""
     graphql_list_estimate: int = 5

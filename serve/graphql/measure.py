@@ -1,6 +1,7 @@
 """How large a query is, found before anything is executed: from its text, its syntax tree, and the schema."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from graphql import (
@@ -11,6 +12,7 @@ from graphql import (
     GraphQLField,
     GraphQLList,
     GraphQLNonNull,
+    GraphQLObjectType,
     GraphQLSchema,
     GraphQLSyntaxError,
     InlineFragmentNode,
@@ -27,13 +29,15 @@ from graphql import (
     get_named_type,
     parse,
 )
+from graphql.execution.values import get_variable_values
 from graphql.language import Visitor, visit
 
 from serve.graphql.context import Reads
-from serve.graphql.errors import refused, too_large
+from serve.graphql.errors import QueryRefusedError, refused, too_large
 from serve.limits import GatewayLimits
 
 _OPENING = frozenset({TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L})
+_TEXTS = frozenset({TokenKind.STRING, TokenKind.BLOCK_STRING})
 _CLOSING = frozenset({TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R})
 _FIELDS = "graphql_fields_max"
 _FRAGMENTS = "graphql_fragments_max"
@@ -41,7 +45,7 @@ _ALIASES = "graphql_aliases_max"
 _DIRECTIVES = "graphql_directives_max"
 _META = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef, "__typename": TypeNameMetaFieldDef}
 _OF_SCHEMA = "__"
-"""Types of these names are the schema's own: their lists are as long as the schema, and a rule bounds their nesting."""
+"""Types of these names are the schema's own: their lists are as long as the schema, and are put together in one go."""
 _NESTING_PER_FIELD = 2
 """A field within a field opens a brace, and a list or an object may be open in its arguments."""
 
@@ -55,18 +59,22 @@ class Size:
     reads: int = 0
     introspection: int = 0
     """Depth of questions about the schema."""
+    of_schema: int = 0
+    """Values of their answers."""
 
     def beside(self, other: "Size") -> None:
         self.depth = max(self.depth, other.depth)
         self.introspection = max(self.introspection, other.introspection)
         self.values += other.values
         self.reads += other.reads
+        self.of_schema += other.of_schema
 
     def around(self, inner: "Size", times: int) -> None:
         self.depth += inner.depth
         self.introspection = max(self.introspection, inner.introspection)
         self.values += inner.values * times
         self.reads += inner.reads * times
+        self.of_schema += inner.of_schema * times
 
 
 def parsed(query: str, limits: GatewayLimits) -> DocumentNode:
@@ -94,17 +102,15 @@ def measured(
 ) -> Size:
     """How large a valid operation is. Raises `QueryRefusedError`."""
     fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
-    defaults = {
-        each.variable.name.value: int(each.default_value.value)
-        for each in operation.variable_definitions or ()
-        if isinstance(each.default_value, IntValueNode)
-    }
+    # As they are executed: 100.0 is an Int too. With those that do not fit nothing is executed.
+    taken = get_variable_values(schema, operation.variable_definitions or (), variables, max_errors=1)
     assert schema.query_type is not None  # noqa: S101 - there is one
-    measure = _Measure(schema, fragments, {**defaults, **variables}, limits)
+    measure = _Measure(schema, fragments, {} if isinstance(taken, list) else taken.coerced, limits)
     size = measure.selection(operation.selection_set, schema.query_type, 1)
     for limit, found in (
         ("graphql_depth_max", size.depth),
         ("graphql_introspection_depth_max", size.introspection),
+        ("graphql_introspection_values_max", size.of_schema),
         ("graphql_values_max", size.values),
         ("graphql_reads_max", size.reads),
     ):
@@ -160,11 +166,13 @@ class _Measure:
             return size
         inner = self.selection(node.selection_set, get_named_type(definition.type), self._page(node, definition))
         if name in _META:
-            return Size(values=1 + inner.values, introspection=1 + inner.depth)
+            return Size(values=1, introspection=1 + inner.depth, of_schema=inner.values)
         times = 1
         if name == "edges":
             times = page
-        elif _is_list(definition.type) and not parent.name.startswith(_OF_SCHEMA):
+        elif parent.name.startswith(_OF_SCHEMA):
+            times = _lengths(self._schema).get(name, 1)
+        elif _is_list(definition.type):
             times = self._limits.graphql_list_estimate
         size.around(inner, times)
         return size
@@ -217,10 +225,19 @@ def _check_text(query: str, limits: GatewayLimits) -> None:
     while (token := lexer.advance()).kind is not TokenKind.EOF:
         tokens += 1
         depth += (token.kind in _OPENING) - (token.kind in _CLOSING)
+        if token.kind in _TEXTS and "\x00" in (token.value or ""):
+            raise QueryRefusedError("Text may not contain the character U+0000.")
         if tokens > limits.graphql_tokens_max:
             raise too_large("graphql_tokens_max", limits.graphql_tokens_max)
         if depth > deepest:
             raise too_large("graphql_depth_max", limits.graphql_depth_max)
+
+
+@cache
+def _lengths(schema: GraphQLSchema) -> dict[str, int]:
+    """How long the lists of the schema's own types are, rounded up; those that are not here are short."""
+    objects = [kind.fields for kind in schema.type_map.values() if isinstance(kind, GraphQLObjectType)]
+    return {"types": len(schema.type_map), "fields": -(-sum(map(len, objects)) // len(objects))}
 
 
 def _is_list(kind: Any) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 
 from domain.errors import Invalid
 from serve.graphql.errors import NotGraphqlError
-from serve.platform.call import Call
+from serve.platform.call import Call, nul_paths
 from serve.platform.errors import PayloadTooLargeError
 
 JSON: Final = b"application/json"
@@ -75,11 +75,12 @@ def _check_size(call: Call, size: int) -> None:
 def _checked(document: bytes) -> Asked:
     try:
         asked = _decode(document)
+        has_nul = "\x00" in asked.query or next(nul_paths(asked.variables), None) is not None
     except msgspec.ValidationError as error:
         raise NotGraphqlError(f"No GraphQL request: {error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise NotGraphqlError("The body is no JSON object, or nested too deep.") from None
-    if "\x00" in asked.query:
+    if has_nul:
         raise NotGraphqlError("Text may not contain the character U+0000.")
     return asked
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
@@ -223,10 +224,9 @@ def _too_large(bound: int) -> PayloadTooLargeError:
 def _refuse_nul(body: bytes) -> None:
     """Postgres text cannot hold U+0000, so no field may. (After an escaped backslash, `u0000` is plain text.)"""
     try:
-        document = _decode(body)
+        paths = list(nul_paths(_decode(body)))
     except (msgspec.DecodeError, RecursionError):
         return  # the schema's own parser says what is wrong
-    paths = list(_nul_paths(document, ""))
     if paths:
         raise Invalid(
             "Text may not contain the character U+0000.",
@@ -234,16 +234,17 @@ def _refuse_nul(body: bytes) -> None:
         )
 
 
-def _nul_paths(value: Any, path: str) -> Any:
+def nul_paths(value: Any, path: str = "") -> Iterator[str]:
+    """Where in a JSON value there is U+0000, in a text or in a name."""
     if isinstance(value, str):
         if "\x00" in value:
             yield path
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _nul_paths(each, f"{path}.{index}".lstrip("."))
+            yield from nul_paths(each, f"{path}.{index}".lstrip("."))
     elif isinstance(value, dict):
         for name, each in value.items():
             clean = name.replace("\x00", "�")
             if clean != name:
                 yield f"{path}.{clean}".lstrip(".")
-            yield from _nul_paths(each, f"{path}.{clean}".lstrip("."))
+            yield from nul_paths(each, f"{path}.{clean}".lstrip("."))
