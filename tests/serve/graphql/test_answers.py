@@ -4,9 +4,10 @@ from typing import Any
 
 from domain.ids import new_id
 from services.audit import LIST, READ, SEARCH
+from services.organizations import Organization
 from tests.serve.access.people import ADA, DESK, PEOPLE, PIA, PLATFORM, QUINN
 from tests.serve.access.world import World
-from tests.serve.clinic import CLINIC, MemoryAudit
+from tests.serve.clinic import CLINIC, OTHER_CLINIC, MemoryAudit
 from tests.serve.graphql.asking import data_of, post, refusals
 from tests.serve.house import ALICE, BOB, BREAD, MERCHANT, House
 
@@ -59,6 +60,8 @@ async def test_one_query_shows_a_site_with_its_rooms_and_the_documents_of_who_is
     world = await World(house).make("organization", "document", "room", "quarantined", "accounts", "members")
     for status in ({"status": "held"}, {"status": "roomed", "patient_id": "p-1", "visit_id": "v-1"}):
         await world.done(DESK, "POST", f"/rooms/{world.ids['room_id']}/status", status)
+    chart = {"organization_id": CLINIC, "location_id": world.ids["location_id"], "patient_id": "p-2"}
+    await world.done(PIA, "POST", "/documentation/face-chart", chart)
     found = (await data_of(house, SITE, PIA.headers(house), {"id": world.ids["location_id"]}))["location"]
     (room,) = found["rooms"]["edges"]
     assert room["node"]["live"] == {
@@ -70,7 +73,7 @@ async def test_one_query_shows_a_site_with_its_rooms_and_the_documents_of_who_is
     assert found["organization"] == {"name": "Clinic"}
     assert {each["node"]["subject"] for each in found["sessions"]["edges"]} == {PIA.subject, QUINN.subject}
     assert [{"code": "revoked"}] in [each["node"]["session"]["quarantine"] for each in found["sessions"]["edges"]]
-    assert len(found["documents"]["edges"][0]["node"]["document"]["contentHash"]) == 64
+    assert [len(each["node"]["document"]["contentHash"]) for each in found["documents"]["edges"]] == [64, 64]
 
 
 async def test_an_empty_room_has_no_documents_and_nobody_is_asked_for_any(house: House) -> None:
@@ -144,6 +147,8 @@ async def test_a_guest_sees_their_own_cart(house: House) -> None:
 
 async def test_who_asks_sees_themselves_their_roles_and_what_they_chose(house: House) -> None:
     world = await World(house).make("accounts", "organization", "members")
+    other = Organization(id=OTHER_CLINIC, kind="clinic", name="Other", currency="EUR")
+    await house.gateway.organization_store.add_organization(other)
     query = """{ me { subject roles organizationIds scopes profile { name email }
         preferences { theme notifications { marketing { email } } }
         memberships { roles organization { name } } organizations { edges { node { name } } } } }"""
@@ -157,7 +162,7 @@ async def test_who_asks_sees_themselves_their_roles_and_what_they_chose(house: H
         list(PIA.organizations),
     )
     assert {"roles": ["provider"], "organization": {"name": "Clinic"}} in found["memberships"]
-    assert {"node": {"name": "Clinic"}} in found["organizations"]["edges"]
+    assert found["organizations"]["edges"] == [{"node": {"name": "Clinic"}}]
     assert found["scopes"] is None
 
 
