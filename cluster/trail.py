@@ -4,7 +4,7 @@ from typing import Final
 
 from actors.runtime.clock import SystemClock
 from services.audit import OPERATIONS
-from storage.audit import AuditRecord, along
+from storage.audit import Event, along
 from storage.db import Also
 
 OPERATOR: Final = "operator"
@@ -13,7 +13,7 @@ OPERATOR: Final = "operator"
 
 def noted(action: str, kind: str, object_id: str, reason: str = "", actor: str = OPERATOR) -> Also:
     """One event, in the transaction of what it is about: there is no act without it. Ids and names only."""
-    event = AuditRecord(
+    event = Event(
         at_ms=SystemClock().now_ms(),
         actor=actor,
         action=action,

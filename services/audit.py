@@ -17,6 +17,7 @@ from domain.errors import Unavailable
 from services.access.check import require, require_somewhere
 from services.access.policy import Permission
 from services.lookups import Clock
+from storage.audit import Event, EventFilter
 
 log = structlog.get_logger()
 
@@ -39,43 +40,6 @@ EVENTS_PER_BATCH_MAX: Final = 1_000
 """Events written in one transaction."""
 
 assert EVENTS_PER_BATCH_MAX <= EVENTS_WAITING_MAX  # noqa: S101 - a batch is taken from what waits
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who (`actor`, a subject) did what (`action`) to which object of which patient.
-
-    `outcome` is "" when it was allowed, else the code of the refusal. `organization_id`: whose trail this is in.
-    `purpose` is one of `PURPOSES` ("" in events of before there were any); `grant_id` the emergency access that it was
-    done under. `before`, `after`: sensitive fields that were changed, addresses masked; kept sealed.
-    """
-
-    at_ms: int
-    actor: str
-    action: str
-    kind: str
-    object_id: str
-    organization_id: str = ""
-    patient_id: str = ""
-    outcome: str = ""
-    reason: str = ""
-    device: str = ""
-    correlation: str = ""
-    position: int = 0
-    purpose: str = ""
-    grant_id: str = ""
-    before: dict[str, Any] = {}
-    after: dict[str, Any] = {}
-
-
-class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """ "" for any object, actor or patient. `after` and `before` are exclusive positions, 0 for none."""
-
-    organization_ids: tuple[str, ...] = ()
-    object_id: str = ""
-    actor: str = ""
-    patient_id: str = ""
-    after: int = 0
-    before: int = 0
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

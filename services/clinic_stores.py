@@ -5,22 +5,17 @@ from typing import Any
 
 import msgspec
 
-from services.audit import Event, EventFilter, Verified
-from services.document_listings import DocumentEntry, DocumentFilter
+from services.audit import Verified
 from services.listings import Place
-from services.organizations import Organization, OrganizationFilter
-from services.session_listings import ListedSession, SessionFilter
+from services.organizations import Organization
 from services.stores import reachable
-from storage.audit import AuditFilter, AuditRecord, AuditTables
+from storage.audit import AuditTables, Event, EventFilter
 from storage.audit_reading import AuditChain
 from storage.crypto import KeyRing
 from storage.db import Database
-from storage.documents import DocumentFilter as RecordFilter
-from storage.documents import DocumentTables
-from storage.organizations import OrganizationFilter as RecordedFilter
-from storage.organizations import OrganizationRecord, OrganizationTables
-from storage.sessions import SessionFilter as SessionRecordFilter
-from storage.sessions import SessionTables
+from storage.documents import DocumentEntry, DocumentFilter, DocumentTables
+from storage.organizations import OrganizationFilter, OrganizationRecord, OrganizationTables
+from storage.sessions import ListedSession, SessionFilter, SessionTables
 
 
 class AuditStore:
@@ -32,12 +27,11 @@ class AuditStore:
 
     async def add(self, events: Sequence[Event]) -> None:
         async with reachable():
-            await self._tables.add([AuditRecord(**msgspec.structs.asdict(event)) for event in events])
+            await self._tables.add(events)
 
     async def events(self, wanted: EventFilter, limit: int) -> Sequence[Event]:
         async with reachable():
-            found = await self._tables.events(AuditFilter(**msgspec.structs.asdict(wanted)), limit)
-        return [Event(**msgspec.structs.asdict(record)) for record in found]
+            return await self._tables.events(wanted, limit)
 
     async def verify(self, after: int, limit: int) -> Verified:
         async with reachable():
@@ -62,16 +56,12 @@ class DocumentListings:
 
     async def by_id(self, ids: Sequence[str]) -> dict[str, DocumentEntry]:
         async with reachable():
-            found = await self._tables.by_id(ids)
-        return {id_: DocumentEntry(**msgspec.structs.asdict(record)) for id_, record in found.items()}
+            return await self._tables.by_id(ids)
 
     async def documents(self, wanted: DocumentFilter, after: Place | None, limit: int) -> Sequence[DocumentEntry]:
         place = None if after is None else (after.at_ms, after.id)
-        statuses = tuple(status.value for status in wanted.statuses)
-        asked = RecordFilter(**(msgspec.structs.asdict(wanted) | {"statuses": statuses}))
         async with reachable():
-            found = await self._tables.documents(asked, place, limit)
-        return [DocumentEntry(**msgspec.structs.asdict(record)) for record in found]
+            return await self._tables.documents(wanted, place, limit)
 
 
 class SessionListings:
@@ -82,10 +72,8 @@ class SessionListings:
 
     async def sessions(self, wanted: SessionFilter, after: Place | None, limit: int) -> Sequence[ListedSession]:
         place = None if after is None else (after.at_ms, after.id)
-        asked = SessionRecordFilter(**msgspec.structs.asdict(wanted))
         async with reachable():
-            found = await self._tables.sessions(asked, place, limit)
-        return [ListedSession(**msgspec.structs.asdict(record)) for record in found]
+            return await self._tables.sessions(wanted, place, limit)
 
 
 class OrganizationStore:
@@ -100,9 +88,8 @@ class OrganizationStore:
         return None if found is None else _organization(found)
 
     async def organizations(self, wanted: OrganizationFilter, after_id: str, limit: int) -> Sequence[Organization]:
-        asked = RecordedFilter(**msgspec.structs.asdict(wanted))
         async with reachable():
-            return [_organization(one) for one in await self._tables.organizations(asked, after_id, limit)]
+            return [_organization(one) for one in await self._tables.organizations(wanted, after_id, limit)]
 
     async def add_organization(self, organization: Organization) -> bool:
         async with reachable():

@@ -3,44 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
-
-from actors.document_status import DocumentStatus
 from services.listings import Place
+from storage.documents import DocumentEntry, DocumentFilter
 
-
-class DocumentFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Documents of these organizations; "" for any patient, location or participant.
-
-    `cosigner`: to be co-signed by them or by whoever comes first, and not signed by themselves.
-    """
-
-    organization_ids: tuple[str, ...] = ()
-    patient_id: str = ""
-    location_id: str = ""
-    participant: str = ""
-    cosigner: str = ""
-    statuses: tuple[DocumentStatus, ...] = ()
-
-
-class DocumentEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One document as it is listed, without anything that was charted. Times in ms."""
-
-    id: str
-    version: int
-    organization_id: str
-    location_id: str
-    patient_id: str
-    template: str
-    status: str
-    author: str
-    conflicts_count: int
-    alerts_count: int
-    created_at_ms: int
-    updated_at_ms: int
-    visit_id: str = ""
-    signer: str = ""
-    cosigner: str = ""
+__all__ = ["DocumentEntry", "DocumentFilter", "DocumentListings"]
 
 
 class DocumentListings(Protocol):

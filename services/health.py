@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from storage.reactions import DeadLetterRecord
+
 _CHECK_SECONDS_MAX = 1.0
 
 Check = Callable[[], Awaitable[None]]
@@ -81,21 +83,8 @@ async def _ask(name: str, check: Check, essential: bool) -> Part:
     return Part(name, ok=True, essential=essential)
 
 
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A journal row that a reaction gave up on."""
-
-    id: str
-    reaction: str
-    kind: str
-    entity_id: str
-    version: int
-    attempts: int
-    error: str
-    failed_at_ms: int
-
-
 class DeadLetters(Protocol):
-    async def list(self, after_id: str, limit: int) -> Sequence[DeadLetter]:
+    async def list(self, after_id: str, limit: int) -> Sequence[DeadLetterRecord]:
         """Oldest first, after `after_id` ("" from the beginning)."""
 
     async def retry(self, letter_id: str) -> bool:

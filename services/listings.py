@@ -5,8 +5,10 @@ from typing import Protocol
 
 import msgspec
 
-from actors.order_status import OrderStatus
 from domain.money import Money
+from storage.orders import OrderEntry, OrderFilter
+
+__all__ = ["CartEntry", "Listings", "OrderEntry", "OrderFilter", "Place", "StatusCount"]
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -14,34 +16,6 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 
     at_ms: int
     id: str
-
-
-class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Orders of one user, merchant or courier ("" for any). Times in ms, `until_ms` exclusive."""
-
-    user_id: str = ""
-    merchant_id: str = ""
-    courier_id: str = ""
-    statuses: tuple[OrderStatus, ...] = ()
-    since_ms: int = 0
-    until_ms: int = 0
-
-
-class OrderEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One order as it is listed."""
-
-    id: str
-    version: int
-    user_id: str
-    merchant_id: str
-    status: str
-    currency: str
-    total_minor: int
-    lines_count: int
-    placed_at_ms: int
-    updated_at_ms: int
-    courier_id: str = ""
-    cart_id: str = ""
 
 
 class CartEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

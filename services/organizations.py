@@ -19,6 +19,7 @@ from services.access.policy import Permission
 from services.audit import Audit
 from services.locations import NAME_LENGTH_MAX, check_time_zone
 from services.lookups import Clock
+from storage.organizations import OrganizationFilter
 
 KINDS: Final = ("merchant", "clinic", "organizer")
 REASON_CHARACTERS_MAX: Final = 500
@@ -45,15 +46,6 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     @property
     def status(self) -> str:
         return _STATES[self.active]
-
-
-class OrganizationFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """`ids` None is any, as are `kind` "" and `active` None; `text` is found anywhere in a name, in either case."""
-
-    ids: tuple[str, ...] | None = None
-    kind: str = ""
-    active: bool | None = None
-    text: str = ""
 
 
 class OrganizationStore(Protocol):

@@ -3,40 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
-
 from services.listings import Place
+from storage.sessions import ListedSession, SessionFilter
 
-
-class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Sessions of these organizations, at one location or of one person ("" for any).
-
-    `quarantined`: only those that have commands in quarantine.
-    """
-
-    organization_ids: tuple[str, ...] = ()
-    location_id: str = ""
-    user_id: str = ""
-    statuses: tuple[str, ...] = ()
-    quarantined: bool = False
-
-
-class ListedSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One session as it is listed; times in ms."""
-
-    id: str
-    version: int
-    organization_id: str
-    user_id: str
-    device_id: str
-    status: str
-    access: str
-    created_at_ms: int
-    updated_at_ms: int
-    location_id: str = ""
-    room_id: str = ""
-    patient_id: str = ""
-    quarantined: int = 0
+__all__ = ["ListedSession", "SessionFilter", "SessionListings"]
 
 
 class SessionListings(Protocol):

@@ -12,7 +12,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.errors import Unavailable
 from domain.money import Money
-from services.health import DeadLetter
 from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
 from services.locations import Address, City, Country, Location, OpenFrom, Room
 from services.merchants import Merchant
@@ -21,9 +20,8 @@ from storage.carts import CartTables
 from storage.catalog import CatalogTables, MerchantRecord, ProductRecord
 from storage.db import Database
 from storage.locations import LocationRecord, LocationTables, RoomRecord
-from storage.orders import OrderFilter as RecordFilter
 from storage.orders import OrderTables
-from storage.reactions import ReactionTables
+from storage.reactions import DeadLetterRecord, ReactionTables
 from storage.rooms import RoomTables
 
 _AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
@@ -88,8 +86,7 @@ class Listings:
 
     async def orders(self, wanted: OrderFilter, after: Place | None, limit: int) -> Sequence[OrderEntry]:
         async with reachable():
-            found = await self._orders.orders(_filter(wanted), _place(after), limit)
-        return [OrderEntry(**msgspec.structs.asdict(record)) for record in found]
+            return await self._orders.orders(wanted, _place(after), limit)
 
     async def carts(self, owner: str, statuses: Sequence[str], after: Place | None, limit: int) -> Sequence[CartEntry]:
         async with reachable():
@@ -107,7 +104,7 @@ class Listings:
 
     async def order_counts(self, wanted: OrderFilter) -> Sequence[StatusCount]:
         async with reachable():
-            found = await self._orders.counts(_filter(wanted))
+            found = await self._orders.counts(wanted)
         return [StatusCount(each.status, each.count, Money(each.total_minor, each.currency)) for each in found]
 
 
@@ -188,12 +185,9 @@ class DeadLetters:
     def __init__(self, database: Database) -> None:
         self._tables = ReactionTables(database)
 
-    async def list(self, after_id: str, limit: int) -> Sequence[DeadLetter]:
+    async def list(self, after_id: str, limit: int) -> Sequence[DeadLetterRecord]:
         async with reachable():
-            found = await self._tables.list(after_id, limit)
-        return [
-            DeadLetter(**{name: getattr(record, name) for name in DeadLetter.__struct_fields__}) for record in found
-        ]
+            return await self._tables.list(after_id, limit)
 
     async def retry(self, letter_id: str) -> bool:
         async with reachable():
@@ -242,11 +236,6 @@ def _location_record(location: Location) -> LocationRecord:
     address = msgspec.structs.asdict(fields.pop("address"))
     hours = tuple(msgspec.structs.asdict(span) for span in location.opening_hours)
     return LocationRecord(**(fields | address | {"opening_hours": hours}))
-
-
-def _filter(wanted: OrderFilter) -> RecordFilter:
-    statuses = tuple(status.value for status in wanted.statuses)
-    return RecordFilter(**(msgspec.structs.asdict(wanted) | {"statuses": statuses}))
 
 
 def _place(after: Place | None) -> tuple[int, str] | None:

@@ -29,8 +29,14 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[dict[str, Any], dict[str, Any]]).decode
 
 
-class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One event. "" where something does not apply; `position` is the table's to give."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who (`actor`, a subject) did what (`action`) to which object of which patient.
+
+    `outcome` is "" when it was allowed, else the code of the refusal. `organization_id`: whose trail this is in.
+    `purpose` is one of `services.audit.PURPOSES` ("" in events of before there were any); `grant_id` the emergency
+    access that it was done under. `before`, `after`: sensitive fields that were changed, addresses masked; kept
+    sealed. `position` is the table's to give.
+    """
 
     at_ms: int
     actor: str
@@ -50,10 +56,10 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     after: dict[str, Any] = {}
 
 
-class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Events of these organizations; "" for any object, actor, patient. `after`, `before`: exclusive positions or 0."""
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """ "" for any object, actor or patient. `after` and `before` are exclusive positions, 0 for none."""
 
-    organization_ids: tuple[str, ...]
+    organization_ids: tuple[str, ...] = ()
     object_id: str = ""
     actor: str = ""
     patient_id: str = ""
@@ -67,14 +73,14 @@ class AuditTables:
         self._database = database
         self._keys = keys
 
-    async def add(self, events: Sequence[AuditRecord]) -> None:
+    async def add(self, events: Sequence[Event]) -> None:
         """All of them or none, at the end of the chain. Raises `ValueError` for changes that nothing can seal."""
         async with self._database.session() as session:
             before, head = await _append(session, events, self._keys)
         if head.position // HEAD_LOGGED_EVERY > before.position // HEAD_LOGGED_EVERY:
             log.info("audit_head", position=head.position, hash=head.hash.hex())
 
-    async def events(self, wanted: AuditFilter, limit: int) -> list[AuditRecord]:
+    async def events(self, wanted: EventFilter, limit: int) -> list[Event]:
         """Newest first."""
         query = select(AuditEvent).where(AuditEvent.organization_id.in_(wanted.organization_ids))
         for column, value in (
@@ -95,7 +101,7 @@ class AuditTables:
         return [_record(row, self._keys) for row in found]
 
 
-def along(events: Sequence[AuditRecord], keys: KeyRing | None = None) -> Also:
+def along(events: Sequence[Event], keys: KeyRing | None = None) -> Also:
     """Events written within the transaction of what they are about: with it, or neither. Raises like `add`."""
 
     async def also(session: AsyncSession) -> None:
@@ -104,7 +110,7 @@ def along(events: Sequence[AuditRecord], keys: KeyRing | None = None) -> Also:
     return also
 
 
-async def _append(session: AsyncSession, events: Sequence[AuditRecord], keys: KeyRing | None) -> tuple[Head, Head]:
+async def _append(session: AsyncSession, events: Sequence[Event], keys: KeyRing | None) -> tuple[Head, Head]:
     """Where the chain ended before, and where it ends now."""
     last = await session.execute(select(AuditHead.position, AuditHead.hash).with_for_update())
     before = Head(*last.one())
@@ -114,7 +120,7 @@ async def _append(session: AsyncSession, events: Sequence[AuditRecord], keys: Ke
     return before, head
 
 
-def _chained(head: Head, events: Sequence[AuditRecord], keys: KeyRing | None) -> tuple[list[dict[str, Any]], Head]:
+def _chained(head: Head, events: Sequence[Event], keys: KeyRing | None) -> tuple[list[dict[str, Any]], Head]:
     """The rows of these events behind `head`, and the head after them."""
     rows: list[dict[str, Any]] = []
     for event in events:
@@ -127,7 +133,7 @@ def _chained(head: Head, events: Sequence[AuditRecord], keys: KeyRing | None) ->
     return rows, head
 
 
-def _sealed(event: AuditRecord, position: int, keys: KeyRing | None) -> bytes:
+def _sealed(event: Event, position: int, keys: KeyRing | None) -> bytes:
     if not event.before and not event.after:
         return b""
     if keys is None:
@@ -135,10 +141,10 @@ def _sealed(event: AuditRecord, position: int, keys: KeyRing | None) -> bytes:
     return keys.seal(_pack((event.before, event.after)), _place(position))
 
 
-def _record(row: AuditEvent, keys: KeyRing | None) -> AuditRecord:
+def _record(row: AuditEvent, keys: KeyRing | None) -> Event:
     texts = {name: getattr(row, name) for name in TEXTS}
     before, after = ({}, {}) if keys is None or not row.changes else _opened(row, keys)
-    return AuditRecord(
+    return Event(
         **texts,
         at_ms=to_ms(row.at),
         position=row.position,

@@ -17,7 +17,7 @@ class DocumentFilter(msgspec.Struct, frozen=True, kw_only=True):
     `cosigner`: to be co-signed by them or by whoever comes first, and not signed by themselves.
     """
 
-    organization_ids: tuple[str, ...]
+    organization_ids: tuple[str, ...] = ()
     patient_id: str = ""
     location_id: str = ""
     participant: str = ""
@@ -25,8 +25,8 @@ class DocumentFilter(msgspec.Struct, frozen=True, kw_only=True):
     statuses: tuple[str, ...] = ()
 
 
-class DocumentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One document as it is listed; times in ms, "" where there is none."""
+class DocumentEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One document as it is listed, without anything that was charted. Times in ms."""
 
     id: str
     version: int
@@ -49,15 +49,13 @@ class DocumentTables:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def by_id(self, ids: Sequence[str]) -> dict[str, DocumentRecord]:
+    async def by_id(self, ids: Sequence[str]) -> dict[str, DocumentEntry]:
         """Those that exist."""
         async with self._database.session() as session:
             found = await session.scalars(select(DocumentIndex).where(DocumentIndex.id.in_(ids)))
             return {row.id: _record(row) for row in found}
 
-    async def documents(
-        self, wanted: DocumentFilter, after: tuple[int, str] | None, limit: int
-    ) -> list[DocumentRecord]:
+    async def documents(self, wanted: DocumentFilter, after: tuple[int, str] | None, limit: int) -> list[DocumentEntry]:
         """Newest first; `after` is (created_at_ms, id) of the last one of the page before."""
         query = select(DocumentIndex).where(*_conditions(wanted))
         if after is not None:
@@ -85,8 +83,8 @@ def _conditions(wanted: DocumentFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _record(row: Any) -> DocumentRecord:
-    return DocumentRecord(
+def _record(row: Any) -> DocumentEntry:
+    return DocumentEntry(
         id=row.id,
         version=row.version,
         organization_id=row.organization_id,

@@ -22,21 +22,21 @@ class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int = 0
 
 
-class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
+class OrderEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One order as it is listed; `total_minor` in minor units of `currency`, times in ms."""
 
     id: str
     version: int
     user_id: str
     merchant_id: str
-    courier_id: str
     status: str
     currency: str
     total_minor: int
     lines_count: int
-    cart_id: str
     placed_at_ms: int
     updated_at_ms: int
+    courier_id: str = ""
+    cart_id: str = ""
 
 
 class OrderCount(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class OrderTables:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def orders(self, wanted: OrderFilter, after: tuple[int, str] | None, limit: int) -> list[OrderRecord]:
+    async def orders(self, wanted: OrderFilter, after: tuple[int, str] | None, limit: int) -> list[OrderEntry]:
         """Newest first; `after` is (placed_at_ms, id) of the last one of the page before."""
         query = select(OrderIndex).where(*_conditions(wanted))
         if after is not None:
@@ -94,8 +94,8 @@ def _conditions(wanted: OrderFilter) -> Sequence[ColumnElement[bool]]:
     return conditions
 
 
-def _record(row: Any) -> OrderRecord:
-    return OrderRecord(
+def _record(row: Any) -> OrderEntry:
+    return OrderEntry(
         id=row.id,
         version=row.version,
         user_id=row.user_id,

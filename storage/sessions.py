@@ -12,39 +12,41 @@ from storage.times import from_ms, to_ms
 
 
 class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Sessions of these organizations, at one location or of one person ("" for any)."""
+    """Sessions of these organizations, at one location or of one person ("" for any).
+
+    `quarantined`: only those that have commands in quarantine.
+    """
 
     organization_ids: tuple[str, ...] = ()
     location_id: str = ""
     user_id: str = ""
     statuses: tuple[str, ...] = ()
     quarantined: bool = False
-    """Only those that have commands in quarantine."""
 
 
-class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ListedSession(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One session as it is listed; times in ms."""
 
     id: str
     version: int
     organization_id: str
-    location_id: str
     user_id: str
     device_id: str
     status: str
     access: str
-    room_id: str
-    patient_id: str
-    quarantined: int
     created_at_ms: int
     updated_at_ms: int
+    location_id: str = ""
+    room_id: str = ""
+    patient_id: str = ""
+    quarantined: int = 0
 
 
 class SessionTables:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def sessions(self, wanted: SessionFilter, after: tuple[int, str] | None, limit: int) -> list[SessionRecord]:
+    async def sessions(self, wanted: SessionFilter, after: tuple[int, str] | None, limit: int) -> list[ListedSession]:
         """Newest first; `after` is (created_at_ms, id) of the last one of the page before."""
         query = select(SessionIndex).where(*_conditions(wanted))
         if after is not None:
@@ -70,8 +72,8 @@ def _conditions(wanted: SessionFilter) -> Sequence[ColumnElement[bool]]:
     return conditions
 
 
-def _record(row: Any) -> SessionRecord:
-    return SessionRecord(
+def _record(row: Any) -> ListedSession:
+    return ListedSession(
         id=row.id,
         version=row.version,
         organization_id=row.organization_id,

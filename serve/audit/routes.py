@@ -10,7 +10,7 @@ from serve.audit.schemas import AuditPage, AuditQuery, AuditVerification, Verify
 from serve.platform.call import Answer, Call, json_answer
 from serve.platform.pages import page, position_of
 from serve.platform.routing import api_router, problems
-from services.audit import Event, EventFilter
+from storage.audit import Event, EventFilter
 
 router = api_router("/admin", "audit")
 

@@ -11,7 +11,7 @@ from serve.platform.pages import id_of
 from services.accounts.preferences import Channels as ChannelsRecord
 from services.accounts.preferences import Notifications as NotificationsRecord
 from services.accounts.preferences import Preferences as PreferencesRecord
-from services.organizations import OrganizationFilter
+from storage.organizations import OrganizationFilter
 
 _PROFILE = ("id", "email", "name", "status", "locale", "time_zone", "version", "phone", "created_at", "verified_at")
 

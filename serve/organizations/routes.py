@@ -13,7 +13,8 @@ from serve.platform.call import Answer, Call, etag, json_answer
 from serve.platform.edge import API_PREFIX
 from serve.platform.pages import id_of, page
 from serve.platform.routing import Id, api_router, looks_at_if_match, problems
-from services.organizations import Organization, OrganizationFilter
+from services.organizations import Organization
+from storage.organizations import OrganizationFilter
 
 router = api_router("/organizations", "organizations")
 

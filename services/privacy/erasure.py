@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from actors.order_commands import Whose
 from actors.runtime.entity import SYSTEM
-from services.audit import OPERATIONS, AuditStore, Event
+from services.audit import OPERATIONS, AuditStore
 from services.jobs.running import Work
 from services.lookups import Clock
 from services.privacy.entities import PersonalEntities
 from services.privacy.export import path_of
+from storage.audit import Event
 from storage.privacy.accounts import ErasedAccounts
 from storage.privacy.personal import PersonalTables
 from storage.privacy.records import ErasureRecord, PrivacyTables

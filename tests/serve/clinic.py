@@ -8,13 +8,15 @@ import msgspec
 
 from domain.errors import Conflict, NotFound, PreconditionFailed
 from domain.ids import new_id
-from services.audit import Event, EventFilter, Verified
+from services.audit import Verified
 from services.document_listings import DocumentEntry, DocumentFilter
 from services.listings import Place
 from services.locations import City, Country, Location, Room
-from services.organizations import Organization, OrganizationFilter
+from services.organizations import Organization
 from services.session_listings import ListedSession, SessionFilter
+from storage.audit import Event, EventFilter
 from storage.journal.memory import MemoryStore
+from storage.organizations import OrganizationFilter
 
 CLINIC = new_id()
 OTHER_CLINIC = new_id()

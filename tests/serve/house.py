@@ -20,7 +20,7 @@ from serve.gateway import GatewayRuntime
 from serve.limits import GatewayLimits
 from services.accounts.accounts import Accounts
 from services.accounts.store import AccountStores
-from services.health import DeadLetter, Health
+from services.health import Health
 from services.listings import CartEntry, OrderEntry, OrderFilter, Place, StatusCount
 from services.merchants import Merchant
 from services.oidc.oidc import Oidc
@@ -29,6 +29,7 @@ from services.products import OptionGroup, Product
 from services.signing_keys import SigningKey, thumbprint
 from services.tokens import Tokens
 from storage.journal.memory import MemoryJournal, MemoryStore
+from storage.reactions import DeadLetterRecord
 from tests.serve.clinic import (
     CLINIC,
     OTHER_CLINIC,
@@ -229,10 +230,10 @@ def _order(row: dict[str, Any]) -> OrderEntry:
 
 class MemoryDeadLetters:
     def __init__(self) -> None:
-        self.letters: dict[str, DeadLetter] = {}
+        self.letters: dict[str, DeadLetterRecord] = {}
         self.retried: list[str] = []
 
-    async def list(self, after_id: str, limit: int) -> Sequence[DeadLetter]:
+    async def list(self, after_id: str, limit: int) -> Sequence[DeadLetterRecord]:
         found = sorted(self.letters.values(), key=lambda one: one.id)
         return [one for one in found if one.id > after_id][:limit]
 

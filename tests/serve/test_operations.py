@@ -14,7 +14,8 @@ from serve.drain import DrainWatcher
 from serve.ingress_middlewares import middlewares
 from serve.live.adapters import TokenAuthenticator
 from serve.orders import schemas as order_schemas
-from services.health import DeadLetter, Health
+from services.health import Health
+from storage.reactions import DeadLetterRecord
 from tests.hearing import heard
 from tests.serve.house import ADMIN, ALICE, MERCHANT, House
 
@@ -62,7 +63,7 @@ async def test_the_access_log_has_no_personal_data(house: House) -> None:
 
 
 async def test_dead_letters_are_for_admins(house: House) -> None:
-    letter = DeadLetter(
+    letter = DeadLetterRecord(
         id=new_id(),
         reaction="topics",
         kind="cart",

@@ -8,7 +8,8 @@ from actors.runtime.entity import Actor
 from domain.errors import NotFound, Unavailable
 from domain.ids import new_id
 from services import audit
-from services.audit import READ, Audit, Event, EventFilter, Seen, masked_email
+from services.audit import READ, Audit, Seen, masked_email
+from storage.audit import Event, EventFilter
 from tests.serve.clinic import CLINIC, OTHER_CLINIC, MemoryAudit
 from tests.serve.house import ManualClock
 

@@ -5,9 +5,9 @@ import pytest
 from actors.runtime.entity import Actor
 from domain.errors import AtriumError, Forbidden, Invalid, NotFound
 from domain.ids import new_command_id, new_id
-from services.audit import EventFilter
 from services.device_commands import DeviceCommands
 from services.entities import Sender
+from storage.audit import EventFilter
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
 from tests.serve.house import ADDRESS, ALICE, BOB, BREAD, COURIER, MERCHANT, PIZZA, House
 from tests.serve.test_rooms import Clinic

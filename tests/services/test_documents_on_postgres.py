@@ -11,7 +11,7 @@ from actors.runtime.local import LocalRuntime
 from domain.errors import Forbidden, NotFound
 from domain.ids import new_id
 from services.access.documents import DocumentAccess
-from services.audit import Audit, EventFilter
+from services.audit import Audit
 from services.clinic_stores import AuditStore, DocumentListings, OrganizationStore
 from services.document_listings import DocumentFilter
 from services.documents import Documents
@@ -23,6 +23,7 @@ from services.products import Product, ProductCache
 from services.proofs import Proofs
 from services.stores import CatalogStore, LocationStore
 from services.tokens import Tokens
+from storage.audit import EventFilter
 from storage.crypto import KeyRing
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
@@ -57,8 +58,13 @@ async def database(database_url):
 async def clinic(database):
     """An organization with a location and a product, made as an admin makes them."""
     skin = Organization(id=CLINIC, kind="clinic", name="Skin Studio", currency="EUR", country="DE")
-    trail = Audit(AuditStore(database, KeyRing.ephemeral()), SystemClock())
-    organizations = Organizations(OrganizationStore(database), trail)
+    clock = SystemClock()
+    trail = Audit(AuditStore(database, KeyRing.ephemeral()), clock)
+
+    async def told(organization_id, ended):
+        pass
+
+    organizations = Organizations(OrganizationStore(database), trail, clock, told)
     assert await organizations.add(ADA, skin) == (skin, False)
     assert await organizations.add(ADA, skin) == (skin, True)
     assert await organizations.get(PIA, CLINIC) == skin

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from storage.audit import AuditFilter, AuditRecord, AuditTables
+from storage.audit import AuditTables, Event, EventFilter
 from storage.audit_reading import AuditChain
 from storage.crypto import KeyRing
 
 pytestmark = pytest.mark.stack
 
-READ = AuditRecord(
+READ = Event(
     at_ms=1_772_357_400_123,
     actor="u1",
     action="read",
@@ -29,7 +29,7 @@ def event(**changes):
 
 
 async def listed(tables, limit=10, **wanted):
-    found = await tables.events(AuditFilter(organization_ids=wanted.pop("orgs", ("o1",)), **wanted), limit)
+    found = await tables.events(EventFilter(organization_ids=wanted.pop("orgs", ("o1",)), **wanted), limit)
     return [one.object_id for one in found]
 
 
@@ -37,7 +37,7 @@ async def test_an_event_reads_back_as_it_was_written(database):
     tables = AuditTables(database)
     full = event(outcome="forbidden", reason="why", device="tablet-1")
     await tables.add([full])
-    (found,) = await tables.events(AuditFilter(organization_ids=("o1",)), 10)
+    (found,) = await tables.events(EventFilter(organization_ids=("o1",)), 10)
     assert found.position > 0
     assert msgspec.structs.replace(found, position=0) == full
 
@@ -47,14 +47,14 @@ async def test_a_purpose_a_grant_and_what_was_changed_read_back_and_lie_sealed(d
     tables = AuditTables(database, keys)
     full = event(purpose="operations", grant_id="g1", before={"roles": ["admin"]}, after={"email": "a***@e***.test"})
     await tables.add([full, event()])
-    plain, found = await tables.events(AuditFilter(organization_ids=("o1",)), 10)
+    plain, found = await tables.events(EventFilter(organization_ids=("o1",)), 10)
     assert msgspec.structs.replace(found, position=0) == full
     assert (plain.before, plain.after) == ({}, {})
     async with database.session() as session:
         kept = (await session.execute(sa.text("SELECT changes FROM audit_events ORDER BY position"))).scalars().all()
     assert b"admin" not in kept[0]
     assert kept[1] == b""
-    (_, unreadable) = await AuditTables(database, KeyRing.ephemeral()).events(AuditFilter(organization_ids=("o1",)), 10)
+    (_, unreadable) = await AuditTables(database, KeyRing.ephemeral()).events(EventFilter(organization_ids=("o1",)), 10)
     assert (unreadable.purpose, unreadable.before) == ("operations", {})
     assert (await AuditChain(database).verify()).broken is None
 
@@ -79,7 +79,7 @@ async def test_events_are_found_by_object_actor_and_patient_of_ones_own_organiza
 async def test_positions_page_backwards_and_follow_forwards(database):
     tables = AuditTables(database)
     await tables.add([event(object_id=f"d{number}") for number in range(5)])
-    page = await tables.events(AuditFilter(organization_ids=("o1",)), 2)
+    page = await tables.events(EventFilter(organization_ids=("o1",)), 2)
     assert [one.object_id for one in page] == ["d4", "d3"]
     assert await listed(tables, before=page[-1].position) == ["d2", "d1", "d0"]
     await tables.add([event(object_id="d5")])
@@ -111,7 +111,7 @@ async def test_whoever_follows_the_trail_misses_no_batch_of_another_writer(datab
     after = 0
     writers = asyncio.gather(*(tables.add([event(object_id=f"d{n}-{m}") for m in range(20)]) for n in range(20)))
     while len(seen) < 400:
-        found = await tables.events(AuditFilter(organization_ids=("o1",), after=after), 500)
+        found = await tables.events(EventFilter(organization_ids=("o1",), after=after), 500)
         seen += [one.object_id for one in found]
         after = max([after, *(one.position for one in found)])
     await writers

@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.document_status import DocumentStatus
 from storage.documents import DocumentFilter, DocumentTables
 from storage.journal.interface import IndexWrite
 from storage.journal.postgres import PostgresJournal
@@ -67,7 +68,7 @@ async def test_documents_are_found_by_patient_location_status_and_participant(jo
     )
     assert await ids() == ["d3", "d2", "d1"]
     assert await ids(patient_id="p1") == ["d3", "d1"]
-    assert await ids(location_id="l1", statuses=("draft", "ready")) == ["d1"]
+    assert await ids(location_id="l1", statuses=(DocumentStatus.DRAFT, DocumentStatus.READY)) == ["d1"]
     assert await ids(participant="quinn") == ["d3"]
     assert await ids(participant="qu") == []
     assert await ids(organization_ids=("o1", "o2")) == ["d4", "d3", "d2", "d1"]
@@ -84,7 +85,7 @@ async def test_the_queue_has_what_one_may_cosign(journal, ids):
         document("own", NOW + 3, status="pending_cosign", signer="quinn"),
         document("draft", NOW + 4),
     )
-    assert await ids(statuses=("pending_cosign",), cosigner="quinn") == ["quinns", "anyone"]
+    assert await ids(statuses=(DocumentStatus.PENDING_COSIGN,), cosigner="quinn") == ["quinns", "anyone"]
     assert await ids(statuses=("pending_cosign",), cosigner="pia") == ["own"]
 
 

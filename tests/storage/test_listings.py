@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.order_status import OrderStatus
 from storage.carts import CartTables
 from storage.journal.interface import IndexWrite
 from storage.journal.postgres import PostgresJournal
@@ -77,7 +78,7 @@ async def test_orders_are_filtered_by_party_status_and_time(journal, database):
     assert await ids() == ["o4", "o3", "o2", "o1"]
     assert await ids(user_id="u1", merchant_id="m1") == ["o2", "o1"]
     assert await ids(courier_id="k1") == ["o2"]
-    assert await ids(statuses=("delivered", "completed")) == ["o2"]
+    assert await ids(statuses=(OrderStatus.DELIVERED, OrderStatus.COMPLETED)) == ["o2"]
     assert await ids(since_ms=NOW + 1, until_ms=NOW + 3) == ["o3", "o2"]
 
 

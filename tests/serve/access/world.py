@@ -6,11 +6,11 @@ import httpx
 
 from domain.ids import derived_id, device_command_id, new_id
 from services.entities import Sender
-from services.health import DeadLetter
 from services.locations import Address, Location
 from services.organizations import Organization
 from services.products import Product
 from services.sessions import SessionEntry
+from storage.reactions import DeadLetterRecord
 from tests.serve.access.accounts import NEWCOMER, address_of, give_account, give_accounts, give_roles, logged_in, mailed
 from tests.serve.access.factors import give_factors
 from tests.serve.access.oidc import begun, linked
@@ -319,7 +319,7 @@ class World:
 
     async def _letter(self) -> None:
         self.ids["letter_id"] = new_id()
-        self.house.dead_letters.letters[self.ids["letter_id"]] = DeadLetter(
+        self.house.dead_letters.letters[self.ids["letter_id"]] = DeadLetterRecord(
             id=self.ids["letter_id"],
             reaction="notify",
             kind="order",

@@ -32,7 +32,7 @@ from services.privacy.export import Exporting, path_of, place_of
 from services.privacy.limits import DEFAULTS
 from storage.accounts.records import LoginRecord, MembershipRecord, UserRecord, UserStatus
 from storage.accounts.secret_tokens import new_token
-from storage.audit import AuditRecord, AuditTables
+from storage.audit import AuditTables, Event
 from storage.crypto import KeyRing
 from storage.db import Database
 from storage.jobs import JobRecord, JobTables
@@ -93,7 +93,7 @@ class Household:
         await self.client.ask("document", self.document_id, create, actor=PIA)
         note = AppendNote(note_id=new_id(), text="Ice applied to Grace.")
         await self.client.ask("document", self.document_id, note, actor=PIA)
-        seen = AuditRecord(
+        seen = Event(
             at_ms=CLOCK.now_ms(), actor=PIA.subject, action="read", kind="document", object_id=self.document_id
         )
         await AuditTables(self.database, self.keys).add([msgspec.structs.replace(seen, patient_id=self.grace)])
