@@ -11,7 +11,7 @@ from domain.roles import Role
 from storage.accounts.records import MembershipRecord
 from storage.accounts.revocations import Ending, up_to, write_revocations
 from storage.db import Database
-from storage.models import Membership, Organization, User
+from storage.models import Invitation, Membership, Organization, User
 from storage.times import from_ms
 
 MEMBERSHIPS: Final[Select[*tuple[Any, ...]]] = select(
@@ -68,17 +68,19 @@ class MembershipTables:
     async def remove_memberships(
         self, organization_id: str, user_id: str, role: str, keep_role: str, now_ms: int
     ) -> int | None:
-        """How many roles were taken away (`role` "" is all), and with them the access tokens that say them; None, and
-        nothing done, when nobody there would be left with `keep_role` who is now."""
+        """How many roles were taken away (`role` "" is all), and with them the access tokens that say them and what
+        would give them back; None, and nothing done, when nobody there would be left with `keep_role` who is now."""
         gone = delete(Membership).where(Membership.organization_id == organization_id, Membership.user_id == user_id)
         if role:
             gone = gone.where(Membership.role == role)
         async with self._database.session() as session:
+            offered = await open_invitations(session, organization_id, user_id)
             holding = await _holders(session, organization_id, keep_role)
             if role in {"", keep_role} and holding == {user_id}:
                 return None
             removed = (await session.execute(gone.returning(Membership.role))).all()
             if removed:
+                await void_invitations(session, offered, now_ms)
                 await _changed(session, user_id)
                 await write_revocations(session, [up_to(user_id, Ending.OUTDATED, now_ms)])
             return len(removed)
@@ -99,6 +101,24 @@ async def add_roles(
     await session.execute(insert(Membership).values(rows).on_conflict_do_nothing())
     await _changed(session, user_id)
     return tuple(sorted(before)), tuple(sorted(before.union(roles)))
+
+
+async def open_invitations(session: AsyncSession, organization_id: str, user_id: str) -> Sequence[str]:
+    """Those to this person's address there, locked: before any membership is, as whoever accepts one locks them."""
+    address = select(User.email_hash).where(User.id == user_id).scalar_subquery()
+    query = select(Invitation.id).where(
+        Invitation.organization_id == organization_id,
+        Invitation.email_hash == address,
+        Invitation.accepted_at.is_(None),
+        Invitation.revoked_at.is_(None),
+    )
+    return (await session.scalars(query.order_by(Invitation.id).with_for_update())).all()
+
+
+async def void_invitations(session: AsyncSession, ids: Sequence[str], now_ms: int) -> None:
+    """Nobody whose roles were taken gives them back to themselves by what was mailed before."""
+    if ids:
+        await session.execute(update(Invitation).where(Invitation.id.in_(ids)).values(revoked_at=from_ms(now_ms)))
 
 
 async def _holders(session: AsyncSession, organization_id: str, role: str) -> set[str]:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSQUERY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.accounts.lookup import Vault
-from storage.accounts.memberships import MEMBERSHIPS, read_memberships
+from storage.accounts.memberships import MEMBERSHIPS, open_invitations, read_memberships, void_invitations
 from storage.accounts.profiles import Profile, blind_words, put_words, seal_profile
 from storage.accounts.records import Changed, MembershipRecord, PositionRecord, UserRecord, UserStatus
 from storage.accounts.revocations import Ending, end_logins, up_to, write_revocations
@@ -142,7 +142,8 @@ class PeopleTables:
         held = select(Membership.user_id, Membership.role).where(Membership.organization_id == organization_id)
         theirs = delete(Membership).where(Membership.organization_id == organization_id, Membership.user_id == user_id)
         async with self._database.session() as session:
-            # In the order of the locks of `MembershipTables.remove_memberships`: admins first.
+            # In the order of the locks of `MembershipTables.remove_memberships`: invitations, admins.
+            offered = await open_invitations(session, organization_id, user_id)
             admins = held.where(Membership.role == _ADMIN).order_by(Membership.user_id)
             holding = {row.user_id for row in await session.execute(admins.with_for_update())}
             user = await session.get(User, user_id, with_for_update=True)
@@ -153,6 +154,7 @@ class PeopleTables:
                 return Changed.MISSING
             if _ADMIN not in roles and holding == {user_id}:
                 return Changed.LAST_ADMIN
+            await void_invitations(session, offered, now_ms)
             await session.execute(theirs.where(Membership.role.not_in(roles)))
             rows = [
                 {"user_id": user_id, "organization_id": organization_id, "role": role, "created_at": moment}

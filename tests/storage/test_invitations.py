@@ -5,7 +5,7 @@ import pytest
 from domain.ids import new_id
 from services.accounts.accounts import postgres_stores
 from storage.accounts.invitations import InvitationRecord, Joined
-from storage.accounts.records import UserRecord, UserStatus
+from storage.accounts.records import MembershipRecord, UserRecord, UserStatus
 from storage.accounts.secret_tokens import token_hash
 from storage.crypto import KeyRing
 from storage.organizations import OrganizationRecord, OrganizationTables
@@ -119,3 +119,48 @@ async def test_nobody_is_a_member_by_an_address_that_is_not_theirs_or_not_active
     assert await stores.invitations.accept(token_hash(made.id), new_id(), NOW_MS) is None
     assert await stores.invitations.register(token_hash(made.id), person(email="cleo@example.test"), NOW_MS) is None
     assert await stores.invitations.by_hash(token_hash(made.id), NOW_MS) == made
+
+
+async def member(stores, *roles):
+    ada = person()
+    await stores.users.add_user(ada)
+    for role in roles:
+        await stores.members.add_membership(MembershipRecord(user_id=ada.id, organization_id="o-1", role=role), NOW_MS)
+    return ada
+
+
+async def test_with_a_role_goes_what_is_open_to_the_same_address_there(stores):
+    ada = await member(stores, "provider", "billing", "front_desk")
+    takings = (
+        lambda: stores.members.remove_memberships("o-1", ada.id, "provider", "admin", NOW_MS),
+        lambda: stores.people.set_member_roles("o-1", ada.id, ["billing"], expected=-1, now_ms=NOW_MS),
+        lambda: stores.members.remove_memberships("o-1", ada.id, "", "admin", NOW_MS),
+    )
+    for taking in takings:
+        made, other = invitation(ADA.upper()), invitation("bob@example.test")
+        assert await added(stores, made)
+        assert await added(stores, other)
+        await taking()
+        assert await stores.invitations.invitations("o-1", "", 10) == [other]
+        assert await stores.invitations.accept(token_hash(made.id), ada.id, NOW_MS) is None
+
+
+async def test_what_takes_nothing_away_leaves_what_is_open(stores):
+    made = invitation()
+    await added(stores, made)
+    ada = await member(stores, "admin")
+    assert await stores.members.remove_memberships("o-1", ada.id, "", "admin", NOW_MS) is None
+    assert await stores.members.remove_memberships("o-1", ada.id, "provider", "admin", NOW_MS) == 0
+    assert await stores.invitations.invitations("o-1", "", 10) == [made]
+
+
+async def test_who_accepts_while_their_roles_are_taken_has_none_of_them_in_the_end(stores, database_url):
+    made = invitation()
+    await added(stores, made)
+    ada = await member(stores, "provider", "billing")
+    taken = stores.members.remove_memberships("o-1", ada.id, "", "admin", NOW_MS)
+    accepted = stores.invitations.accept(token_hash(made.id), ada.id, NOW_MS)
+    done = await at_once(database_url, WRITES_HELD, accepted, taken)
+    assert done[1] == 2
+    assert isinstance(done[0], Joined | None)
+    assert await stores.members.memberships(ada.id) == []

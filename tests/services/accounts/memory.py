@@ -221,6 +221,7 @@ class MemoryMembers:
         self.inactive = inactive
         self.revocations = revocations
         self.rows: set[tuple[str, str, str]] = set()
+        self.void_invitations: Callable[[str, str], None] = lambda *_: None
 
     async def memberships(self, user_id: str) -> Sequence[MembershipRecord]:
         return [self._membership(row) for row in sorted(self.rows, key=lambda row: row[1:]) if row[0] == user_id]
@@ -248,6 +249,7 @@ class MemoryMembers:
         gone = {row for row in self.rows if row[:2] == (user_id, organization_id) and role in {"", row[2]}}
         self.rows -= gone
         if gone:
+            self.void_invitations(organization_id, user_id)
             self.revocations.rows.append(up_to(user_id, Ending.OUTDATED, now_ms))
         return len(gone)
 

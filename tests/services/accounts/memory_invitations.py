@@ -17,6 +17,7 @@ class MemoryInvitations:
         self.by_id: dict[str, InvitationRecord] = {}
         self.hashes: dict[bytes, str] = {}
         self.ended: set[str] = set()
+        members.void_invitations = self.void
 
     async def add(
         self, invitation: InvitationRecord, hashed: bytes, *, since_ms: int, count_max: int, same_max: int
@@ -69,6 +70,12 @@ class MemoryInvitations:
         self._users.by_id[user.id] = user
         self._users.void_mailed(user.id)
         return self._joined(found, user.id)
+
+    def void(self, organization_id: str, user_id: str) -> None:
+        """All that are open to this person's address there."""
+        address = self._users.by_id[user_id].email.lower() if user_id in self._users.by_id else ""
+        there = (one for one in self.by_id.values() if one.organization_id == organization_id)
+        self.ended.update(one.id for one in there if one.email.lower() == address)
 
     def _joined(self, invitation: InvitationRecord, user_id: str) -> Joined:
         self.ended.add(invitation.id)

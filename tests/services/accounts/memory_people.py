@@ -90,6 +90,7 @@ class MemoryPeople:
         admins = {row[0] for row in self._members.rows if row[1:] == (organization_id, "admin")}
         if "admin" not in roles and admins == {user_id}:
             return Changed.LAST_ADMIN
+        self._members.void_invitations(organization_id, user_id)
         self._members.rows -= held
         self._members.rows |= {(user_id, organization_id, role) for role in roles}
         self._change(user_id)

@@ -269,6 +269,20 @@ async def test_an_admin_who_is_shut_out_or_admin_no_more_leaves_no_way_in(people
         await people.accounts.invitations.accept(Actor(user_id), token)
 
 
+async def test_whose_roles_were_taken_does_not_take_them_back_by_an_earlier_mail(people):
+    user_id, members = await people.join(ADA), people.accounts.members
+    for taken in (
+        lambda: members.remove(BOSS, CLINIC, user_id),
+        lambda: members.remove(BOSS, CLINIC, user_id, "provider"),
+        lambda: people.accounts.people.set_roles(BOSS, user_id, CLINIC, ("billing",)),
+    ):
+        await members.add(BOSS, CLINIC, "provider", email=ADA)
+        token = await invited(people, "Ada@Example.test")
+        await taken()
+        with pytest.raises(Invalid):
+            await people.accounts.invitations.accept(Actor(user_id), token)
+
+
 async def test_inviting_again_renews_and_the_first_token_is_void(people):
     user_id = await people.join(ADA)
     first = await invited(people, ADA, "provider")
