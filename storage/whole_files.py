@@ -57,7 +57,7 @@ def _refuse_if_there(path: Path) -> None:
 @contextmanager
 def _locked(draft: Path) -> Iterator[BinaryIO]:
     while True:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT, _OWN), "wb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, _OWN), "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(file.fileno()).st_nlink:  # else it was cleared away before it was locked
                 file.truncate(0)

@@ -81,3 +81,12 @@ def test_what_a_killed_one_left_goes_with_the_next_to_that_folder(tmp_path: Path
     with whole_file(tmp_path / "a.zip") as file:
         file.write(b"a")
     assert (tmp_path / "a.zip").read_bytes() == b"a"
+
+
+def test_a_link_in_the_draft_s_place_leads_nowhere(tmp_path: Path) -> None:
+    """Whoever may write to the folder does not choose where the export goes."""
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / ".copy.zip.atrium-part").symlink_to(elsewhere)
+    with pytest.raises(OSError, match="symbolic links"), whole_file(tmp_path / "copy.zip"):
+        pytest.fail("it would be written elsewhere")
+    assert not elsewhere.exists()
