@@ -6,7 +6,7 @@ Whoever reads clinical content waits until that is written down: no trail, no co
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict, Unpack
 
 import msgspec
 import structlog
@@ -78,6 +78,23 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str = ""
 
 
+class Said(TypedDict, total=False):
+    """What an event may say besides, as in `Event`.
+
+    Without a `purpose` somebody named without any role acts for themselves (`OWN`), everybody else for `OPERATIONS`.
+    `before`, `after`: sensitive fields that were changed, by name; never a secret, addresses by `masked_email`.
+    """
+
+    outcome: str
+    reason: str
+    device: str
+    correlation: str
+    purpose: str
+    grant_id: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
 class _Note(msgspec.Struct, frozen=True):
     """The events of one call, written together, and who waits for that."""
 
@@ -104,57 +121,25 @@ class Audit:
         *,
         patient_id: str = "",
         organization_id: str = "",
-        outcome: str = "",
-        reason: str = "",
-        device: str = "",
-        correlation: str = "",
-        purpose: str = "",
-        grant_id: str = "",
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
+        **said: Unpack[Said],
     ) -> None:
-        """Write one event down; returns when it is durable. Raises `Unavailable` when it cannot be.
-
-        `purpose` "": somebody named without any role acts for themselves (`OWN`), everybody else for `OPERATIONS`.
-        `before`, `after`: sensitive fields that it changed, by name; never a secret, addresses by `masked_email`.
-        """
+        """Write one event down; returns when it is durable. Raises `Unavailable` when it cannot be."""
         seen = Seen(kind=kind, id=id, patient_id=patient_id, organization_id=organization_id)
-        await self.note_all(
-            actor,
-            action,
-            (seen,),
-            outcome=outcome,
-            reason=reason,
-            device=device,
-            correlation=correlation,
-            purpose=purpose,
-            grant_id=grant_id,
-            before=before,
-            after=after,
-        )
+        await self.note_all(actor, action, (seen,), **said)
 
-    async def note_all(
-        self,
-        actor: Actor,
-        action: str,
-        objects: Sequence[Seen],
-        *,
-        outcome: str = "",
-        reason: str = "",
-        device: str = "",
-        correlation: str = "",
-        purpose: str = "",
-        grant_id: str = "",
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-    ) -> None:
+    async def note_all(self, actor: Actor, action: str, objects: Sequence[Seen], **said: Unpack[Said]) -> None:
         """As `note`, for every object of one answer."""
         if not objects:
             return
         if self._count + len(objects) > EVENTS_WAITING_MAX:
             raise Unavailable("Too much waits to be audited.", code="audit_full", retry_after_ms=1_000)
         at_ms = self._clock.now_ms()
-        purpose = purpose or (OPERATIONS if is_known(actor) else OWN)
+        details: dict[str, Any] = {
+            **said,
+            "purpose": said.get("purpose") or (OPERATIONS if is_known(actor) else OWN),
+            "before": dict(said.get("before") or {}),
+            "after": dict(said.get("after") or {}),
+        }
         events = tuple(
             Event(
                 at_ms=at_ms,
@@ -164,14 +149,7 @@ class Audit:
                 object_id=seen.id,
                 organization_id=seen.organization_id,
                 patient_id=seen.patient_id,
-                outcome=outcome,
-                reason=reason,
-                device=device,
-                correlation=correlation,
-                purpose=purpose,
-                grant_id=grant_id,
-                before=dict(before or {}),
-                after=dict(after or {}),
+                **details,
             )
             for seen in objects
         )

@@ -8,7 +8,7 @@ import msgspec
 from services.audit import Verified
 from services.listings import Place
 from services.organizations import Organization
-from services.stores import reachable
+from services.stores import place, reachable
 from storage.audit import AuditTables, Event, EventFilter
 from storage.audit_reading import AuditChain
 from storage.crypto import KeyRing
@@ -59,9 +59,8 @@ class DocumentListings:
             return await self._tables.by_id(ids)
 
     async def documents(self, wanted: DocumentFilter, after: Place | None, limit: int) -> Sequence[DocumentEntry]:
-        place = None if after is None else (after.at_ms, after.id)
         async with reachable():
-            return await self._tables.documents(wanted, place, limit)
+            return await self._tables.documents(wanted, place(after), limit)
 
 
 class SessionListings:
@@ -71,9 +70,8 @@ class SessionListings:
         self._tables = SessionTables(database)
 
     async def sessions(self, wanted: SessionFilter, after: Place | None, limit: int) -> Sequence[ListedSession]:
-        place = None if after is None else (after.at_ms, after.id)
         async with reachable():
-            return await self._tables.sessions(wanted, place, limit)
+            return await self._tables.sessions(wanted, place(after), limit)
 
 
 class OrganizationStore:

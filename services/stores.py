@@ -86,11 +86,11 @@ class Listings:
 
     async def orders(self, wanted: OrderFilter, after: Place | None, limit: int) -> Sequence[OrderEntry]:
         async with reachable():
-            return await self._orders.orders(wanted, _place(after), limit)
+            return await self._orders.orders(wanted, place(after), limit)
 
     async def carts(self, owner: str, statuses: Sequence[str], after: Place | None, limit: int) -> Sequence[CartEntry]:
         async with reachable():
-            found = await self._carts.carts(owner=owner, statuses=statuses, after=_place(after), limit=limit)
+            found = await self._carts.carts(owner=owner, statuses=statuses, after=place(after), limit=limit)
         return [
             CartEntry(
                 id=record.id,
@@ -238,5 +238,6 @@ def _location_record(location: Location) -> LocationRecord:
     return LocationRecord(**(fields | address | {"opening_hours": hours}))
 
 
-def _place(after: Place | None) -> tuple[int, str] | None:
+def place(after: Place | None) -> tuple[int, str] | None:
+    """Where a page begins, as tables take it."""
     return None if after is None else (after.at_ms, after.id)

