@@ -60,14 +60,14 @@ def parties(
     if SYSTEM in roles:
         return _SYSTEM
     found: set[Party] = set()
-    if person and is_oneself(actor, person):
+    if is_oneself(actor, person):
         found.add(Party.OWNER)
     if organization_id and organization_id in actor.organizations:
         found.add(Party.MEMBER)
         found.update(_AT_ORGANIZATION[role] for role in roles if role in _AT_ORGANIZATION)
     if Role.COURIER in roles:
         found.add(Party.ANY_COURIER)
-        if courier and is_oneself(actor, courier):
+        if is_oneself(actor, courier):
             found.add(Party.COURIER)
     if Role.ADMIN in roles and not actor.organizations:
         found.add(Party.PLATFORM)
@@ -78,7 +78,7 @@ def parties(
 
 def is_oneself(actor: Actor, person: str) -> bool:
     """Whether they act in their own name. Of nobody ("") everybody is somebody else."""
-    return actor.subject == person
+    return bool(person) and actor.subject == person
 
 
 def is_system(actor: Actor) -> bool:
