@@ -38,6 +38,27 @@ async def test_a_page_counts_as_long_as_it_is_executed(house: House, default: st
     assert await refusals(house, query, None, variables) == {}
 
 
+async def test_a_fragment_counts_at_each_place_with_the_length_of_its_list(house: House) -> None:
+    places = "a: orders(first: 1) { ...F } b: orders(first: 100) { ...F } c: orders(first: 1) { ...F }"
+    query = f"{{ {places} }} fragment F on OrderEntryConnection {{ edges {{ node {{ order {{ status }} }} }} }}"
+    document = parsed(query, DEFAULTS)
+    assert measured(CORE, document, document.definitions[0], {}, DEFAULTS).reads == 3 + 1 + 100 + 1  # type: ignore[arg-type]
+    assert await refusals(house, query) == {}
+
+
+@pytest.mark.parametrize(
+    "around", ["... {{ {} }}", "... @include(if: $yes) {{ {} }}", "... on Query @skip(if: $no) {{ {} }}"]
+)
+async def test_what_may_be_left_out_counts_as_if_it_was_there(house: House, around: str) -> None:
+    within = "orders(first: 100) { edges { node { order @skip(if: $no) { status @include(if: $yes) } } } }"
+    query = f"query ($yes: Boolean = true, $no: Boolean = false) {{ {around.format(within)} me {{ subject }} }}"
+    document = parsed(query, DEFAULTS)
+    for variables in ({}, {"yes": False, "no": True}):
+        size = measured(CORE, document, document.definitions[0], variables, DEFAULTS)  # type: ignore[arg-type]
+        assert (size.reads, size.depth) == (102, 5)
+        assert await refusals(house, query, None, variables) == {}
+
+
 async def test_a_number_of_thousands_of_digits_is_read_by_nobody(house: House) -> None:
     query = f"query ($id: ID = {'1' * 5_000}) {{ merchant(id: $id) {{ name }} }}"
     assert await refusals(house, query) == {("merchant",): "not_found"}
