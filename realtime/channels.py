@@ -37,6 +37,11 @@ def is_personal(name: str) -> bool:
     return party == "user" and rest.rpartition("/")[2] in {"documents", "rooms"}
 
 
+def is_clinical(name: str) -> bool:
+    """Whether the group's members are treatment documents: each that is shown is in the trail first (C8)."""
+    return is_group(name) and name.rpartition("/")[2] in {"documents", "cosign"}
+
+
 def shows_presence(name: str, actor: Actor, *, narrowed: bool = False) -> bool:
     """Whether people on this channel see each other: never around a cart or an order, and never customers or
     (`narrowed`) whoever sees only part of the state by a share link."""

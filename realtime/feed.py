@@ -1,12 +1,12 @@
 """What a gateway remembers of a watched entity, a channel, and one connection's interest in a channel."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from actors.runtime.entity import Actor
-from realtime.channels import Ref, is_personal
+from realtime.channels import Ref, is_clinical, is_personal
 from realtime.codec import Codec
 from realtime.frames import ChangeFrame, Origin, ServerSignal
 from realtime.outbox import Key
@@ -23,6 +23,10 @@ NOTHING: Final = b"\x80"
 unpack = msgspec.msgpack.Decoder().decode
 
 
+Tell = Callable[[str], Awaitable[None]]
+"""Writes down that a channel or an entity is shown to one connection. What it raises must not be shown."""
+
+
 class Subscriber(Protocol):
     """One connection, as the hub sees it. Nothing here may block or raise."""
 
@@ -33,6 +37,21 @@ class Subscriber(Protocol):
     def deliver(self, frame: bytes, key: Key | None) -> None: ...
     def lost(self, channel: str, code: str) -> None:
         """The right to see this channel has ended; the subscription is gone."""
+
+
+class Wants(msgspec.Struct, frozen=True):
+    """How a connection is to be told of a channel.
+
+    `as_state`: whole states, not patches. `coalesces`: when it is slow, the newest state replaces what waits.
+    `witness` is told of what is shown, before it is.
+    """
+
+    as_state: bool = False
+    coalesces: bool = False
+    witness: Tell | None = None
+
+
+PATCHES: Final = Wants()
 
 
 class Update:
@@ -106,28 +125,40 @@ class Sub:
 
     `pending` holds what came since registration while the state is being read; None once the snapshot is out.
     `ahead` names entities of which this connection already has a later version than the feed has seen.
-    `as_state`: it wants whole states, not patches. `coalesces`: when its consumer is slow, the newest state
-    replaces what waits.
-    `seen`, on a personal group, has the entities of which it was asked whether this subscriber may see them, True for
-    those that it may. None on all others: there, who may see the group may see its members.
+    `as_state`, `coalesces` are what it `Wants`.
+    `seen`, on a personal and on a clinical group, has the entities of which it was asked whether this subscriber may
+    see them, True for those that it may. None on all others: there, who may see the group may see its members.
+    `witness` is told of each member of a clinical group that joins later, before it is shown.
     """
 
-    __slots__ = ("ahead", "as_state", "channel", "coalesces", "overflowed", "pending", "seen", "subscriber")
+    __slots__ = ("ahead", "as_state", "channel", "coalesces", "overflowed", "pending", "seen", "subscriber", "witness")
 
-    def __init__(self, subscriber: Subscriber, channel: "Channel", *, as_state: bool, coalesces: bool) -> None:
+    def __init__(self, subscriber: Subscriber, channel: "Channel", wants: Wants) -> None:
         self.subscriber = subscriber
         self.channel = channel
-        self.as_state = as_state
-        self.coalesces = coalesces or as_state
+        self.as_state = wants.as_state
+        self.coalesces = wants.coalesces or wants.as_state
         self.pending: list[tuple[Feed, Update]] | None = []
         self.overflowed = False
         self.ahead: dict[str, int] = {}
-        self.seen: dict[str, bool] | None = {} if is_personal(channel.name) else None
+        clinical = is_clinical(channel.name)
+        self.seen: dict[str, bool] | None = {} if clinical or is_personal(channel.name) else None
+        self.witness = wants.witness if clinical else None
 
     def admit(self, reads: Iterable["Read"]) -> None:
         """These were read in the subscriber's own name."""
         if self.seen is not None:
             self.seen |= {f"{read.ref[0]}/{read.ref[1]}": True for read in reads}
+
+    def departed(self) -> set[str]:
+        """Of which entities the last thing heard, while the state was read, is that they left the group."""
+        gone: set[str] = set()
+        for feed, update in self.pending or ():
+            if self.channel.name in update.left:
+                gone.add(feed.ent)
+            elif not update.signal:
+                gone.discard(feed.ent)
+        return gone
 
     def sees(self, ent: str) -> bool:
         return self.seen is None or self.seen.get(ent, False)
@@ -243,14 +274,3 @@ class Read(msgspec.Struct, frozen=True):
     ref: Ref
     version: int
     view: bytes
-
-
-def departed_of(group: str, pending: Iterable[tuple[Feed, Update]]) -> set[str]:
-    """Of which entities the last thing heard is that they left the group."""
-    gone: set[str] = set()
-    for feed, update in pending:
-        if group in update.left:
-            gone.add(feed.ent)
-        elif not update.signal:
-            gone.discard(feed.ent)
-    return gone

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -20,7 +20,7 @@ from actors.runtime.publishing import gateway_channel
 from actors.runtime.wire import VIEW_MSGPACK, Change
 from domain.errors import AtriumError, Forbidden, NotFound, Unavailable
 from realtime.channels import Ref, entity_ref, is_group, is_personal
-from realtime.feed import UNKNOWN, Channel, Feed, Read, Sub, Subscriber
+from realtime.feed import PATCHES, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Wants
 from realtime.frames import Reference
 from realtime.limits import DEFAULTS, Limits
 from realtime.ports import Bus, Clock, GroupSource, Sleep, WatchClient
@@ -85,26 +85,24 @@ class Hub:
         name: str,
         have: dict[str, int],
         ref: Reference | None,
-        *,
-        as_state: bool = False,
-        coalesces: bool = False,
-        witness: Callable[[], Awaitable[None]] | None = None,
+        wants: Wants = PATCHES,
     ) -> None:
         """When this returns, the subscriber has the snapshot and gets every later change.
 
-        `witness` is awaited when the right to see has been found and before anything is shown; what it raises is
-        raised here, and nothing is shown. Raises `NotFound` (unknown, or not the actor's to see) and `Temporary`
-        errors; nothing stays registered then.
+        The witness is awaited with the name when the right to see has been found and before anything is shown; what it
+        raises is raised here, and nothing is shown. It is awaited with each document that joins a clinical group
+        later, too: one that could not be written down is tried again with its next change. Raises `NotFound`
+        (unknown, or not the actor's to see) and `Temporary` errors; nothing stays registered then.
         """
         target = entity_ref(name)
         if target is None and not is_group(name):
             raise NotFound("no such channel")
         for _ in range(_SUBSCRIBE_ATTEMPTS):
-            sub = self.table.join(subscriber, name, target, as_state=as_state, coalesces=coalesces)
+            sub = self.table.join(subscriber, name, target, wants)
             try:
                 reads, gone = await self._state(sub, target, have)
-                if witness is not None:
-                    await witness()
+                if wants.witness is not None:
+                    await wants.witness(name)
             except BaseException:
                 if sub.channel.subs.get(subscriber) is sub:
                     self.table.leave(subscriber, name, self._clock())
@@ -337,7 +335,7 @@ class Hub:
                 return None
         return None
 
-    # -- personal groups --------------------------------------------------------------------------
+    # -- groups whose members are asked for one by one ----------------------------------------------
 
     def _unseen(self, sub: Sub, feed: Feed) -> None:
         """Find out, in the subscriber's own name, whether it may see this; once until members are compared again."""
@@ -353,9 +351,13 @@ class Hub:
                     self._unseen(sub, feed)
 
     async def _let_in(self, sub: Sub, feed: Feed) -> None:
+        told = False
         try:
             for _ in range(_SUBSCRIBE_ATTEMPTS):
                 reads = await self._read_all([feed.ref], sub.subscriber.actor, {})
+                if reads and sub.witness is not None and not told:
+                    await sub.witness(feed.ent)
+                    told = True
                 if not reads or self.table.let_in(sub, reads[0]):
                     return
         except (AtriumError, OSError) as error:

@@ -17,6 +17,7 @@ from realtime.codec import Codec
 from realtime.commands import CommandRunner, Executor, SignalRunner
 from realtime.connection import Connection
 from realtime.device import Device
+from realtime.feed import Wants
 from realtime.frames import (
     Ack,
     AnyClientFrame,
@@ -282,24 +283,21 @@ class Session:
 
     async def _subscribed(self, channel: str, have: dict[str, int], mode: str, ref: Reference | None) -> None:
         connection, witness = self.connection, self._services.witness
-        told = (channel, connection.device_id, connection.conn_id)
+        told = (connection.device_id, connection.conn_id)
         try:
-            await self._hub.subscribe(
-                self,
-                channel,
-                have,
-                ref,
-                as_state=mode == "state",
-                coalesces=connection.scope.tracking,
-                witness=None if witness is None else lambda: witness.shown(self.actor, *told),
+            wants = Wants(
+                mode == "state",
+                connection.scope.tracking,
+                None if witness is None else lambda shown: witness.shown(self.actor, shown, *told),
             )
+            await self._hub.subscribe(self, channel, have, ref, wants)
             if self._services.presence is not None and channel in connection.channels and self._sees_people(channel):
                 self._services.presence.enter(self, channel)
         except AtriumError as error:
             retry = (error.failure.retry_after_ms or 1_000) if isinstance(error, Temporary) else 0
             if witness is not None and not retry:
                 with contextlib.suppress(AtriumError):  # nothing is shown either way
-                    await witness.refused(self.actor, channel, error.failure.code, *told[1:])
+                    await witness.refused(self.actor, channel, error.failure.code, *told)
             self._not_subscribed(channel, ref, error.failure.code, retry)
         except Exception:
             log.exception("subscription_failed", connection=connection.conn_id, channel=channel)

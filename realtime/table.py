@@ -14,7 +14,7 @@ from actors.runtime.wire import Change
 from domain.hlc import stamp
 from domain.merge_patch import apply
 from realtime.channels import Ref
-from realtime.feed import NOTHING, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, departed_of, unpack
+from realtime.feed import NOTHING, PATCHES, UNKNOWN, Channel, Feed, Read, Sub, Subscriber, Update, Wants, unpack
 from realtime.frames import ChangeFrame, Reference
 from realtime.limits import Limits
 from realtime.origins import Origins
@@ -31,7 +31,7 @@ class Table:
         wall_ms: Callable[[], int],
         on_unseen: Callable[[Sub, Feed], None] = lambda _sub, _feed: None,
     ) -> None:
-        """`on_unseen`: a personal group has news of an entity that this subscriber was not found to see."""
+        """`on_unseen`: a group has news of an entity that this subscriber was not found to see (`Sub.seen`)."""
         self.channels: dict[str, Channel] = {}
         self.feeds: dict[Ref, Feed] = {}
         self.resyncs = 0
@@ -45,15 +45,13 @@ class Table:
 
     # -- subscriptions ----------------------------------------------------------------------------
 
-    def join(
-        self, subscriber: Subscriber, name: str, ref: Ref | None, *, as_state: bool = False, coalesces: bool = False
-    ) -> Sub:
+    def join(self, subscriber: Subscriber, name: str, ref: Ref | None, wants: Wants = PATCHES) -> Sub:
         """Register interest; what changes from now on is held until `activate`. Replaces an earlier one."""
         channel = self.channels.get(name)
         if channel is None:
             channel = self.channels[name] = Channel(name, ref)
         channel.idle_since = None
-        sub = channel.subs[subscriber] = Sub(subscriber, channel, as_state=as_state, coalesces=coalesces)
+        sub = channel.subs[subscriber] = Sub(subscriber, channel, wants)
         if ref is not None:
             self._feed(ref).own = channel
         return sub
@@ -117,7 +115,7 @@ class Table:
 
         `gone`: what the subscriber has and is in the group no more.
         """
-        departed = departed_of(sub.channel.name, sub.pending or ())
+        departed = sub.departed()
         fresh: list[Read] = []
         delivered: dict[str, int] = {}
         unheard: list[Feed] = []

@@ -31,6 +31,7 @@ async def test_whatever_stands_in_a_query_is_refused_or_found_to_be_nothing(hous
 @pytest.mark.parametrize("operation", QUERIES, ids=lambda each: each.name)
 async def test_a_query_has_known_fields_and_few(house: House, operation: Operation) -> None:
     asking = person("admin")
+    refusals = {401, 403, 404, 422} | ({400} if operation.name == "GET /graphql" else set())
     for query in ("admin=true&role=admin", "&".join(f"a{at}=1" for at in range(1_000)), "%00=%00", "a=%ff%fe", "=&=&="):
         answer = await house.http.get(f"{operation.url({})}?{query}", headers=asking.headers(house))
-        assert answer.status_code in {400, 401, 403, 404, 422}, (query[:40], answer.text)
+        assert answer.status_code in refusals, (query[:40], answer.text)

@@ -17,7 +17,7 @@ from realtime.codec import JSON, Codec
 from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.limits import DEFAULTS, Limits
-from realtime.ports import Credentials, Identity
+from realtime.ports import Credentials, Identity, Witness
 from realtime.services import Services
 from realtime.session import Session
 from services.entities import Sender
@@ -206,7 +206,7 @@ class Client:
 class House:
     """A gateway on fakes, and the sockets that tests open on it."""
 
-    def __init__(self, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, limits: Limits = DEFAULTS, witness: Witness | None = None) -> None:
         self.clock = Clock()
         self.entities = Entities()
         self.port = Port()
@@ -229,6 +229,7 @@ class House:
             limits=limits,
             clock=self.clock,
             wall=self.clock.wall,
+            witness=witness,
         )
         self.gateway = Gateway(self.services, sleep=self._sleep)
         self._tasks: list[asyncio.Task[None]] = []

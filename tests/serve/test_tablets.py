@@ -181,6 +181,16 @@ async def test_charting_shows_one_document_and_the_trail_knows_who_looked(practi
     assert (QUINN, "follow", "p-1") in {(event.actor, event.action, event.patient_id) for event in kept}
 
 
+async def test_a_document_that_joins_a_followed_list_is_in_the_trail_before_it_is_shown(practice: Practice) -> None:
+    async with practice.tablet(PIA) as pia, practice.tablet(QUINN) as quinn:
+        charts = await quinn.subscribe(f"location/{practice.clinic.location}/documents")
+        ent = await practice.chart(pia)
+        await charts.until(lambda one: ent in one.entities)
+    kept = practice.clinic.house.gateway.audit_store.kept  # type: ignore[attr-defined]
+    seen = [(event.actor, event.action) for event in kept if f"document/{event.object_id}" == ent]
+    assert seen.count((QUINN, "follow")) == 1
+
+
 async def test_a_revoked_person_s_late_edits_wait_for_an_admin(practice: Practice) -> None:
     queue = MemoryQueue()
     async with practice.tablet(PIA, queue) as tablet:
