@@ -102,8 +102,8 @@ class ApiKeys:
             new.record, key_hash(new.key), live_max=self.limits.keys_per_owner_max, now_ms=new.record.created_at_ms
         ):
             raise self._too_many()
-        await self._tell(owner)
         await self._note(actor, "api_key_created", owner, new.record.id, after=_state(new.record))
+        await self._tell(owner)
         return new
 
     async def rotate(self, actor: Actor, owner: Owner, key_id: str, overlap_seconds: int | None = None) -> NewKey:
@@ -136,8 +136,8 @@ class ApiKeys:
         if not rotated:
             raise self._too_many()
         await self._revocations.spread()
-        await self._tell(owner)
         await self._note(actor, "api_key_rotated", owner, key_id, _state(old), _state(new.record))
+        await self._tell(owner)
         return new
 
     async def list(self, owner_id: str) -> Sequence[ApiKeyRecord]:

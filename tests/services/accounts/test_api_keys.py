@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.runtime.entity import Actor
-from domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from domain.ids import new_id
-from services.accounts.api_keys import DAY_MS, KeyCheck
+from services.accounts.api_keys import DAY_MS, ApiKeys, KeyCheck
 from services.accounts.key_format import SHOWN_CHARACTERS, is_key, new_key
 from services.accounts.key_limits import DEFAULTS
 from services.accounts.revocations import Revocations
+from services.audit import Audit
 from services.revocation_list import RevocationList
 from storage.accounts.records import MembershipRecord
 from tests.serve.clinic import CLINIC, OTHER_CLINIC
@@ -311,6 +312,25 @@ async def test_a_new_key_is_told_to_its_person_and_a_replaced_one_too(people):
     await people.accounts.keys.revoke(actor, owner, new.record.id)
     await people.settled()
     assert len(people.mail.sent) == before + 1
+
+
+async def test_a_new_key_is_in_the_trail_before_it_is_told_to_anybody(people):
+    """Whom to tell may not be found out at that moment; what was done is known all the same."""
+
+    class Away:
+        async def user(self, _):
+            raise Unavailable("away")
+
+    actor, new = await made(people)
+    accounts, stores = people.accounts, msgspec.structs.replace(people.stores, users=Away())
+    audit = Audit(people.trail, people.clock)
+    keys = ApiKeys(stores.keys, stores, accounts.revocations, None, accounts.alerts, audit, people.clock)
+    owner = await accounts.keys.own(actor, "")
+    with pytest.raises(Unavailable):
+        await keys.create(actor, owner, name="CI", scopes=SCOPES)
+    with pytest.raises(Unavailable):
+        await keys.rotate(actor, owner, new.record.id)
+    assert [one.action for one in people.trail.kept][-2:] == ["api_key_created", "api_key_rotated"]
 
 
 async def test_a_key_that_was_refused_is_told_to_nobody(people):
