@@ -234,6 +234,10 @@ class House:
         self.gateway = Gateway(self.services, sleep=self._sleep)
         self._tasks: list[asyncio.Task[None]] = []
 
+    def use(self, **services: Any) -> None:
+        """These instead of the fakes, for sockets that are opened from now on."""
+        self.services = self.gateway.services = msgspec.structs.replace(self.services, **services)
+
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.clock.now += seconds

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
-
 from actors.runtime.entity import Actor
 from realtime.channels import live
 from realtime.ports import Credentials, Identity
@@ -39,9 +37,7 @@ class Clinic(House):
         super().__init__()
         self.ledger = DeskLedger(self.entities)
         self.staff = Staff()
-        changed: dict[str, Any] = {"ledger": self.ledger, "authenticator": self.staff, "sleep": self._sleep}
-        self.services = msgspec.structs.replace(self.services, **changed)
-        self.gateway.services = self.services
+        self.use(ledger=self.ledger, authenticator=self.staff, sleep=self._sleep)
 
     async def tablet(self, epoch: int = 1, first_unacked: int = 1, device: str = DEVICE) -> Wire:
         wire = await self.connect("pia", scope=SCOPE, device_id=device, epoch=epoch, first_unacked=first_unacked)

@@ -1,6 +1,5 @@
 """Presence ends with the right to see the channel, as it ends with the subscription."""
 
-import msgspec
 import pytest
 
 from actors.runtime.entity import Actor
@@ -23,8 +22,7 @@ class Rooms(House):
     def __init__(self) -> None:
         super().__init__()
         self.presence = Presence("gw", FakeBus(), clock=self.clock, wall=self.clock.wall, sleep=self._sleep)
-        self.services = msgspec.structs.replace(self.services, presence=self.presence, authenticator=Providers())
-        self.gateway.services = self.services
+        self.use(presence=self.presence, authenticator=Providers())
         self.entities.put(ROOM, {"n": 1})
 
     async def there(self, subject: str) -> Wire:

@@ -43,10 +43,7 @@ class Ward(House):
         self.ledger = DeskLedger(self.entities)
         self.chart = new_document()
         self.charting = DeskPort(self.chart)
-        self.services = msgspec.structs.replace(
-            self.services, ledger=self.ledger, authenticator=Everybody(), port=self.charting, sleep=self._sleep
-        )
-        self.gateway.services = self.services
+        self.use(ledger=self.ledger, authenticator=Everybody(), port=self.charting, sleep=self._sleep)
 
 
 class Sync(RuleBasedStateMachine):

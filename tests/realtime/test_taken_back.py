@@ -1,6 +1,5 @@
 """An open socket ends within a tick when what it was opened with is taken back."""
 
-import msgspec
 import pytest
 
 from domain.ids import new_id
@@ -22,10 +21,7 @@ class Checked(House):
         self.time = ManualClock()
         self.time.ms = self.clock.wall()
         self.tokens = Tokens(self.time, signing=SIGNING_KEY)
-        self.services = msgspec.structs.replace(
-            self.services, authenticator=TokenAuthenticator(self.tokens), revoked=self.tokens.revoked
-        )
-        self.gateway.services = self.services
+        self.use(authenticator=TokenAuthenticator(self.tokens), revoked=self.tokens.revoked)
 
     def token(self, login: str) -> str:
         return self.tokens.issue(ADA, ("customer",), login=login)

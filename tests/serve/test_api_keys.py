@@ -1,6 +1,5 @@
 """API keys over HTTP and on sockets: what they open, and what no key opens."""
 
-import msgspec
 import pytest
 from starlette.routing import Route
 
@@ -179,12 +178,9 @@ async def test_a_service_account_works_by_its_key_only_and_stops_when_suspended(
 async def test_on_a_socket_a_key_sees_and_does_what_its_scopes_say_until_it_is_revoked(house):
     key, login = await key_of(house, "orders:read")
     async with Sockets() as sockets:
-        sockets.services = msgspec.structs.replace(
-            sockets.services,
-            authenticator=TokenAuthenticator(house.tokens, house.accounts.key_check),
-            revoked=house.tokens.revoked,
+        sockets.use(
+            authenticator=TokenAuthenticator(house.tokens, house.accounts.key_check), revoked=house.tokens.revoked
         )
-        sockets.gateway.services = sockets.services
         assert await shut_with(sockets, key["key"], device_id=new_id()) == codes.TOKEN_INVALID
         assert await shut_with(sockets, key["key"][:-1]) == codes.TOKEN_INVALID
         wire = sockets.open()
@@ -207,10 +203,7 @@ async def test_a_socket_of_a_login_does_not_go_on_by_a_key_that_may_less(house):
     key, login = await key_of(house, "orders:read")
     other = await house.http.post(KEYS, json={"name": "C", "scopes": ["carts:read"]}, headers=bearer(login))
     async with Sockets() as sockets:
-        sockets.services = msgspec.structs.replace(
-            sockets.services, authenticator=TokenAuthenticator(house.tokens, house.accounts.key_check)
-        )
-        sockets.gateway.services = sockets.services
+        sockets.use(authenticator=TokenAuthenticator(house.tokens, house.accounts.key_check))
         for first, second in ((login["access_token"], key["key"]), (key["key"], other.json()["key"])):
             wire = sockets.open()
             wire.feed({"t": "hello", "v": [1, 1], "token": first})

@@ -4,7 +4,6 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from domain.ids import new_id
@@ -210,10 +209,7 @@ def test_what_is_no_cookie_of_ours(text):
 async def test_a_socket_takes_the_cookie_only_from_our_pages_and_named_ones(house, origin, opened):
     browser = await visitor(house)
     async with Sockets() as sockets:
-        sockets.services = msgspec.structs.replace(
-            sockets.services, authenticator=TokenAuthenticator(house.tokens), revoked=house.tokens.revoked
-        )
-        sockets.gateway.services = sockets.services
+        sockets.use(authenticator=TokenAuthenticator(house.tokens), revoked=house.tokens.revoked)
         house.gateway.live = sockets.gateway
         house.gateway.browsers = Browsers((SHOP, "*") if origin in {SHOP, "null", "http://other"} else ())
         codes = await upgraded(house, browser, origin)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from actors.runtime.entity import Actor
@@ -182,12 +181,9 @@ async def test_its_people_lose_it_at_the_next_request(house: House) -> None:
 async def test_sockets_of_its_people_are_closed_and_come_back_without_it(house: House) -> None:
     login = await employee(house)
     async with Sockets() as sockets:
-        sockets.services = msgspec.structs.replace(
-            sockets.services,
-            authenticator=TokenAuthenticator(house.tokens, house.accounts.key_check),
-            revoked=house.tokens.revoked,
+        sockets.use(
+            authenticator=TokenAuthenticator(house.tokens, house.accounts.key_check), revoked=house.tokens.revoked
         )
-        sockets.gateway.services = sockets.services
         wire = sockets.open()
         wire.feed({"t": "hello", "v": [1, 1], "token": login["access_token"]})
         await settle()
