@@ -163,10 +163,12 @@ class Organizations:
         if changed is None:
             found = await self.get(actor, organization_id)
             raise Conflict(f"It is {found.status}.", code="organization_state", extra={"current": found.status})
-        await self._told(organization_id, not active)
         action = "organization_reactivated" if active else "organization_deactivated"
         before, after = {"status": _STATES[not active]}, {"status": changed.status}
-        await self._note(actor, action, organization_id, correlation, reason, before, after)
+        try:
+            await self._told(organization_id, not active)
+        finally:  # it is done, whoever hears of it: nobody could do it again to have it in the trail
+            await self._note(actor, action, organization_id, correlation, reason, before, after)
         return changed
 
     async def _note(

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from actors.runtime.entity import Actor
+from domain.errors import Unavailable
 from domain.ids import new_id
 from realtime import codes
 from serve.live.adapters import TokenAuthenticator
-from services.organizations import Organization
+from services.organizations import Organization, Organizations
 from tests.realtime.fakes import House as Sockets
 from tests.realtime.fakes import settle
 from tests.serve.access.accounts import address_of, give_account
@@ -144,6 +145,19 @@ async def test_deactivated_by_the_platform_only_with_a_reason_once_and_brought_b
         ("organization_reactivated", WHY["reason"], CLINIC),
     ]
     assert (kept[0].before, kept[0].after) == ({"status": "active"}, {"status": "inactive"})
+
+
+async def test_what_was_done_is_in_the_trail_also_when_the_others_cannot_be_told(house: House) -> None:
+    """They find it in the database by themselves."""
+
+    async def away(_id: str, _lost: bool) -> None:
+        raise Unavailable("away")
+
+    gateway = house.gateway
+    organizations = Organizations(gateway.organization_store, gateway.audit, house.clock, away)
+    with pytest.raises(Unavailable):
+        await organizations.deactivate(Actor(ADMIN, ("admin",)), CLINIC, "The contract has ended.")
+    assert house.gateway.audit_store.kept[-1].action == "organization_deactivated"
 
 
 async def employee(house: House) -> dict[str, Any]:
