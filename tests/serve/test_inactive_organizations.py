@@ -190,6 +190,14 @@ async def test_its_people_lose_it_at_the_next_request(house: House) -> None:
     assert await listed(house, headers) == []
     session = await house.http.get("/api/v1/auth/session", headers=headers)
     assert session.json()["memberships"] == []
+    query = f"""{{ me {{ memberships {{ organizationId }} organizations {{ edges {{ cursor }} }} }}
+        organization(id: "{CLINIC}") {{ name }} locations {{ edges {{ cursor }} }} }}"""
+    asked = await house.http.post("/api/v1/graphql", json={"query": query}, headers=headers)
+    assert asked.json()["data"] == {
+        "me": {"memberships": [], "organizations": {"edges": []}},
+        "organization": None,
+        "locations": {"edges": []},
+    }
 
 
 async def test_sockets_of_its_people_are_closed_and_come_back_without_it(house: House) -> None:
