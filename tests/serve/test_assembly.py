@@ -17,6 +17,8 @@ from actors.runtime.publishing import gateway_channel
 from actors.runtime.wire import Change
 from domain.errors import Conflict, NotFound, Unavailable
 from domain.ids import new_id
+from realtime.frames import Present
+from realtime.presence_table import Told
 from serve.app import NOUNS, create_app
 from serve.assembly import GatewayConfig, open_gateway
 from serve.gateway import GatewayRuntime
@@ -25,11 +27,13 @@ from services.merchants import Merchant
 from services.outgoing.limits import DEFAULTS as OUTGOING
 from services.products import Product
 from services.stores import CatalogStore
+from storage.accounts.revocations import Ending, up_to
 from storage.db import Database
 from storage.journal.postgres import PostgresJournal
 from storage.message_seal import is_sealed
 from storage.settings import Settings
 from tests.conditions import until
+from tests.realtime.presences import ROOM, Tablet
 
 pytestmark = pytest.mark.stack
 
@@ -182,3 +186,26 @@ async def test_what_a_gateway_says_on_redis_is_sealed(
         await until(lambda: gateway.live.services.hub._bus.refused == 1, "changes of carts in clear are not taken")
         keys = [key async for key in redis.scan_iter("*")]
     assert not [key for key in keys if b"127.0.0.1" in key]
+
+
+async def test_of_presence_and_revocations_a_gateway_says_and_takes_nothing_in_clear(
+    gateway: GatewayRuntime, http: httpx.AsyncClient, redis_url: str
+) -> None:
+    assert gateway.live is not None
+    presence, ann = gateway.live.services.presence, Tablet("ann")
+    async with Redis.from_url(redis_url) as redis, redis.pubsub() as spy:
+        await spy.psubscribe("atrium:presence:*")
+        assert (await spy.get_message(timeout=5.0))["type"] == "psubscribe"
+        presence.enter(ann, ROOM)
+        assert presence.show(ann, ROOM, {"typing": "lidocaine"}, conn_id="ann", device_id="d") is None
+        message = await spy.get_message(timeout=5.0)
+        assert is_sealed(message["data"])
+        ghost = Told("gateway-2", ROOM, [Present("ben", "user-ben", "d", "2026-01-01T00:00:00.000Z", {})], whole=True)
+        await redis.publish(message["channel"], msgspec.msgpack.encode(ghost))
+        await until(lambda: presence._bus.refused == 1, "nobody is there because somebody says so")
+        token = gateway.tokens.issue(ALICE, ("customer",))
+        forged = up_to(ALICE, Ending.ENDED, gateway.clock.now_ms() + 60_000)
+        await redis.publish(CHANNEL, msgspec.msgpack.encode([forged]))
+        await until(lambda: presence._bus.refused == 2, "nobody is shut out because somebody says so")
+    assert set(ann.people) <= {"ann"}
+    assert gateway.tokens.verify(token).subject == ALICE
