@@ -61,3 +61,15 @@ async def test_a_grant_for_an_emergency_opens_the_patient_s_documents_and_nothin
     assert "documents" not in seen["room"]
     assert "members" not in seen["organization"]
     assert {"order", "cart", "job"}.isdisjoint(seen)
+
+
+async def test_whoever_is_looked_at_is_in_the_trail_as_of_that_request(house: House) -> None:
+    world = await World(house).make(*STEPS)
+    store: Any = house.gateway.audit_store
+    admin = next(one for one in PEOPLE if (one.column, one.side) == ("admin", "own"))
+    before = len(store.kept)
+    query = f'{{ person(id: "{world.ids["user_id"]}") {{ name }} }}'
+    answer = await post(house, query, admin.headers(house))
+    assert answer.json()["data"]["person"]
+    [seen] = [(one.kind, one.actor, one.correlation) for one in store.kept[before:]]
+    assert seen == ("user", admin.subject, answer.headers["x-request-id"])
