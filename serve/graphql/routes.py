@@ -7,7 +7,8 @@ from serve.graphql.requests import GRAPHQL, asked_by_body, asked_by_url
 from serve.graphql.schema import SDL
 from serve.graphql.schemas import GraphqlAnswer, GraphqlRequest
 from serve.platform.call import Answer, Call
-from serve.platform.cookies import ACCESS, cookie
+from serve.platform.cookies import ACCESS, check_origin, cookie
+from serve.platform.credentials import by_cookie
 from serve.platform.routing import PublicRoute, api_router, problems
 
 router = api_router("/graphql", "graphql")
@@ -48,7 +49,11 @@ async def post_graphql(call: Call) -> Answer:
 @public.get(
     "",
     response_model=GraphqlAnswer,
-    responses={200: _ANSWER, **_NOT_EXECUTED, **problems(_405="Not a query.")},
+    responses={
+        200: _ANSWER,
+        **_NOT_EXECUTED,
+        **problems(_403="By cookie, and not from a page of ours.", _405="Not a query."),
+    },
     openapi_extra={
         "parameters": [
             _parameter("query", "The query.", required=True),
@@ -59,8 +64,11 @@ async def post_graphql(call: Call) -> Answer:
     },
 )
 async def get_graphql(call: Call) -> Answer:
-    """As `POST`, by the URL."""
+    """As `POST`, by the URL. By cookie only from a page of ours: whatever a link asks, its visitor would have read, and
+    the trail would say so."""
     await _authenticate(call)
+    if call.actor.subject and by_cookie(call.fields):
+        check_origin(call.runtime.browsers, call.fields)
     return await answer(call, asked_by_url(call), by_url=True)
 
 

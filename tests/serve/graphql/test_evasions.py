@@ -94,3 +94,31 @@ async def test_variables_by_url_have_no_nul(house: House) -> None:
         params = {"query": query, "variables": variables}
         answer = await house.http.get(PATH, params=params, headers=house.bearer())
         assert (answer.status_code, answer.json()["code"]) == (400, "graphql_request"), answer.text
+
+
+@pytest.mark.parametrize(
+    ("where_from", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://test"}, 200),
+    ],
+)
+async def test_a_link_elsewhere_has_its_visitor_read_nothing(
+    house: House, where_from: dict[str, str], status: int
+) -> None:
+    """The browser sends the cookie along when it follows a link (`SameSite=Lax`)."""
+    token = house.bearer()["Authorization"].removeprefix("Bearer ")
+    headers = {"Cookie": f"__Host-atrium_access={token}", **where_from}
+    answer = await house.http.get(PATH, params={"query": "{ me { subject } }"}, headers=headers)
+    assert (answer.status_code, answer.json().get("code")) == (status, "csrf_failed" if status == 403 else None)
+
+
+async def test_what_anybody_may_read_a_link_may_ask_too(house: House) -> None:
+    headers = {"Cookie": "language=de", "Sec-Fetch-Site": "cross-site"}
+    query = "{ merchants { edges { node { name } } } }"
+    assert (await house.http.get(PATH, params={"query": query}, headers=headers)).status_code == 200
