@@ -325,12 +325,12 @@ async def test_a_new_key_is_in_the_trail_before_it_is_told_to_anybody(people):
     accounts, stores = people.accounts, msgspec.structs.replace(people.stores, users=Away())
     audit = Audit(people.trail, people.clock)
     keys = ApiKeys(stores.keys, stores, accounts.revocations, None, accounts.alerts, audit, people.clock)
-    owner = await accounts.keys.own(actor, "")
+    owner, before = await accounts.keys.own(actor, ""), len(people.trail.kept)
     with pytest.raises(Unavailable):
         await keys.create(actor, owner, name="CI", scopes=SCOPES)
     with pytest.raises(Unavailable):
         await keys.rotate(actor, owner, new.record.id)
-    assert [one.action for one in people.trail.kept][-2:] == ["api_key_created", "api_key_rotated"]
+    assert [one.action for one in people.trail.kept[before:]] == ["api_key_created", "api_key_rotated"]
 
 
 async def test_a_key_that_was_refused_is_told_to_nobody(people):
