@@ -11,7 +11,6 @@ from prometheus_client import Gauge
 from actors.runtime.client import EntityClient
 from actors.runtime.clock import SystemClock
 from actors.runtime.host_actor import RuntimeConfig
-from actors.runtime.publishing import comes_in_clear
 from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.presence import Presence
@@ -130,10 +129,9 @@ async def open_gateway(
         party=relying_party_of(settings),
         publisher=sealed,
     )
-    changes = SealedBus(bus, keys, comes_in_clear(runtime.kinds))
     live = Gateway(
         Services(
-            hub=Hub(gateway_id, client, changes, runtime.groups),
+            hub=Hub(gateway_id, client, sealed, runtime.groups),
             port=ObservedPort(
                 runtime.device_commands, SocketMetrics(gateway_id, runtime.kinds, runtime.registry), tracer
             ),
@@ -169,7 +167,7 @@ async def open_gateway(
     await revocations.load()
     accounts.background.start("seal_names", accounts.people.seal_names())
     _expose(runtime, live, client)
-    runtime.registry.register(HubCollector(gateway_id, live, bus, (sealed, changes)))
+    runtime.registry.register(HubCollector(gateway_id, live, bus, sealed))
     _relay(runtime, client, settings, processes)
     await live.start()
     beside = [
@@ -194,7 +192,6 @@ async def open_gateway(
         await client.close()
         await counters.close()
         await sealed.close()
-        await changes.close()
         await bus.close()
         await journal.close()
         await database.close()

@@ -42,7 +42,7 @@ _HEAD_BYTES: Final = _LEADING_BYTES + _NUMBER.size
 
 def is_sealed(message: bytes) -> bool:
     """Whether it says that it is: what is in clear never does."""
-    return message[:1] == b"\xc1"
+    return message[:1] == bytes((_MARK,))
 
 
 class MessageSealer:
@@ -90,7 +90,7 @@ class MessageOpener:
 
         Raises `UnknownKeyError`, and `TamperedError` for whatever nobody sealed for this channel.
         """
-        if len(message) < OVERHEAD_BYTES or message[0] != _MARK or message[1] != _VERSION:
+        if len(message) < OVERHEAD_BYTES or not is_sealed(message) or message[1] != _VERSION:
             raise TamperedError("this is no sealed message")
         head, leading, number = (
             message[:_HEAD_BYTES],

@@ -13,7 +13,7 @@ import structlog
 from storage.crypto import KeyRing, SealError, UnknownKeyError
 from storage.journal.interface import JournalError
 from storage.key_wrapping import EncryptionKeyError
-from storage.message_seal import MessageOpener, MessageSealer, is_sealed
+from storage.message_seal import MessageOpener, MessageSealer
 
 log = structlog.get_logger()
 
@@ -34,25 +34,18 @@ class ClearBus(Protocol):
     ) -> Listening: ...
 
 
-def nothing_in_clear(_: bytes) -> bool:
-    return False
-
-
 class SealedBus:
-    """`refused` counts messages that did not open, `repeated` those that came again. `clear`: whether a message that
-    is not sealed may pass as it is."""
+    """`refused` counts messages that did not open, `repeated` those that came again."""
 
     def __init__(
         self,
         bus: ClearBus,
         keys: KeyRing,
-        clear: Callable[[bytes], bool] = nothing_in_clear,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.refused = 0
         self.repeated = 0
         self._bus = bus
-        self.clear = clear
         self._keys = keys
         self._pause = pause
         self._sealer = MessageSealer(keys)
@@ -116,9 +109,6 @@ class _Ear:
             self._bus.ears.remove(self)
 
     def hear(self, message: bytes) -> None:
-        if not is_sealed(message) and self._bus.clear(message):
-            self._on_message(message)
-            return
         try:
             payload = self._opener.open(message)
         except SealError as error:

@@ -142,7 +142,7 @@ class HostActor:
                 kinds=KINDS,
                 clock=SystemClock(),
                 limits=config.limits,
-                publisher=BusPublisher(bus, SealedBus(bus, keys), KINDS),
+                publisher=BusPublisher(SealedBus(bus, keys)),
                 on_fenced=lambda: os._exit(FENCED_EXIT_CODE),
                 keys=keys,
                 tracer=self._tracer,

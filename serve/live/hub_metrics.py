@@ -1,6 +1,5 @@
 """The hub and the bus of a gateway in its metrics."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,9 +15,9 @@ WENT: Final = "none"
 
 
 class HubCollector(Collector):
-    """Register it with the gateway's registry. `sealed` are the buses on top of `bus`."""
+    """Register it with the gateway's registry. `sealed` is on top of `bus`."""
 
-    def __init__(self, gateway: str, live: Gateway, bus: Bus, sealed: Sequence[SealedBus]) -> None:
+    def __init__(self, gateway: str, live: Gateway, bus: Bus, sealed: SealedBus) -> None:
         self._gateway = gateway
         self._live = live
         self._bus = bus
@@ -53,8 +52,8 @@ class HubCollector(Collector):
             "published": health.published,
             "dropped": health.dropped,
             "received": health.received,
-            "refused": sum(one.refused for one in self._sealed),
-            "repeated": sum(one.repeated for one in self._sealed),
+            "refused": self._sealed.refused,
+            "repeated": self._sealed.repeated,
         }
         messages = CounterMetricFamily("atrium_bus_messages", "Messages over Redis.", labels=("gateway", "outcome"))
         for outcome, count in outcomes.items():

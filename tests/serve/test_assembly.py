@@ -183,7 +183,7 @@ async def test_what_a_gateway_says_on_redis_is_sealed(
         assert message["channel"] == CHANNEL.encode()
         assert is_sealed(message["data"])
         await redis.publish(gateway_channel(gateway.gateway_id), msgspec.msgpack.encode([FORGED]))
-        await until(lambda: gateway.live.services.hub._bus.refused == 1, "changes of carts in clear are not taken")
+        await until(lambda: gateway.live.services.hub._bus.refused == 1, "changes in clear are not taken")
         keys = [key async for key in redis.scan_iter("*")]
     assert not [key for key in keys if b"127.0.0.1" in key]
 

@@ -56,21 +56,19 @@ async def test_a_steward_says_what_it_moved_and_seized() -> None:
 
 
 @pytest.mark.stack
-async def test_a_host_seals_what_it_tells_of_sensitive_kinds(database_url: str, redis_url: str, tmp_path: Path) -> None:
+async def test_a_host_seals_what_it_tells_of_every_kind(database_url: str, redis_url: str, tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     host = HostActor("host-1", RuntimeConfig(database_url, redis_url, keys_dir=str(tmp_path)))
     await host.ping()
-    sensitive = {kind.name for kind in KINDS.values() if kind.sensitive}
-    assert sensitive == {"cart", "order", "session", "document"}
     async with Redis.from_url(redis_url) as redis, redis.pubsub() as spy:
         await spy.subscribe(gateway_channel("gw"))
         assert (await spy.get_message(timeout=5.0))["type"] == "subscribe"
         for kind in KINDS:
             host._host.announcer.publisher.publish("gw", [Change(kind, new_id(), 1, b"\x80", (), "", b"", 0)])
         heard = [(await spy.get_message(timeout=5.0))["data"] for _ in KINDS]
-    assert [is_sealed(message) for message in heard] == [kind in sensitive for kind in KINDS]
+    assert all(is_sealed(message) for message in heard)
     await host.stop()
-    await host._host.announcer.publisher._bus.close()
+    await host._host.announcer.publisher._bus._bus.close()
     await host._host._journal.close()
     for task in asyncio.all_tasks() - before:
         task.cancel()
