@@ -1,5 +1,7 @@
 """Opening a socket on the house of fakes and subscribing a channel on it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from realtime.codec import JSON
@@ -18,3 +20,16 @@ async def subscribed(house: House, channel: str = CART, *, token: str = "alice",
     wire.feed(subscribe(channel, **fields))
     await settle()
     return wire, Client().absorb(wire.take())
+
+
+@asynccontextmanager
+async def while_reading(house: House, channel: str = CART) -> AsyncIterator[Wire]:
+    """A socket whose state of the channel is read for as long as the block lasts."""
+    wire = await house.connect()
+    house.entities.hold_answers = True
+    wire.feed(subscribe(channel))
+    await settle()
+    yield wire
+    house.entities.hold_answers = False
+    house.entities.release()
+    await settle()

@@ -7,7 +7,7 @@ from realtime.channels import order_tracking
 from realtime.figures import live_figures
 from realtime.limits import DEFAULTS
 from tests.realtime.fakes import CART, ORDER, House, settle
-from tests.realtime.subscribing import BOARD, subscribe, subscribed
+from tests.realtime.subscribing import BOARD, subscribe, subscribed, while_reading
 
 
 async def test_channels_subscriptions_and_entities_are_counted_as_long_as_they_are_there() -> None:
@@ -26,16 +26,10 @@ async def test_channels_subscriptions_and_entities_are_counted_as_long_as_they_a
 async def test_what_waits_while_a_state_is_read_is_pending() -> None:
     async with House() as house:
         house.entities.put(CART, {"n": 1})
-        wire = await house.connect()
-        house.entities.hold_answers = True
-        wire.feed(subscribe(CART))
-        await settle()
-        for number in (2, 3, 4):
-            house.entities.put(CART, {"n": number})
-        assert live_figures(house.gateway).pending == 3
-        house.entities.hold_answers = False
-        house.entities.release()
-        await settle()
+        async with while_reading(house):
+            for number in (2, 3, 4):
+                house.entities.put(CART, {"n": number})
+            assert live_figures(house.gateway).pending == 3
         assert live_figures(house.gateway).pending == 0
 
 
@@ -64,15 +58,9 @@ async def test_a_subscription_for_which_too_much_is_pending_begins_anew() -> Non
     limits = msgspec.structs.replace(DEFAULTS, pending_changes_max=2)
     async with House(limits) as house:
         house.entities.put(CART, {"n": 1})
-        wire = await house.connect()
-        house.entities.hold_answers = True
-        wire.feed(subscribe(CART))
-        await settle()
-        for number in range(2, 6):
-            house.entities.put(CART, {"n": number})
-        house.entities.hold_answers = False
-        house.entities.release()
-        await settle()
+        async with while_reading(house):
+            for number in range(2, 6):
+                house.entities.put(CART, {"n": number})
         found = live_figures(house.gateway)
         assert (found.overflows, found.pending, found.subscriptions) == (1, 0, 1)
 

@@ -7,7 +7,7 @@ from domain.errors import Unavailable
 from realtime.codec import JSON, MSGPACK, Codec
 from realtime.limits import DEFAULTS
 from tests.realtime.fakes import CART, DEVICE, ORDER, Client, House, command, settle
-from tests.realtime.subscribing import BOARD, subscribe, subscribed
+from tests.realtime.subscribing import BOARD, subscribe, subscribed, while_reading
 
 
 @pytest.mark.parametrize("codec", [JSON, MSGPACK])
@@ -381,13 +381,7 @@ async def test_a_flood_while_subscribing_is_bounded_and_read_again() -> None:
     limits = msgspec.structs.replace(DEFAULTS, pending_changes_max=4)
     async with House(limits) as house:
         house.entities.put(CART, {"n": 1})
-        wire = await house.connect()
-        house.entities.hold_answers = True
-        wire.feed(subscribe(CART))
-        await settle()
-        for n in range(2, 12):
-            house.entities.put(CART, {"n": n})
-        house.entities.hold_answers = False
-        house.entities.release()
-        await settle()
+        async with while_reading(house) as wire:
+            for n in range(2, 12):
+                house.entities.put(CART, {"n": n})
         assert Client().absorb(wire.take()).views[CART] == {"n": 11}
